@@ -1,0 +1,62 @@
+"""Fixtures that several test files share; the costly ones are made once a run."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def sample_films():
+    """The bundled catalogue as a film table. Treat it as read-only: copy before you change it."""
+    from movrec.ingest import load_sample
+
+    return load_sample()
+
+
+@pytest.fixture(scope="session")
+def small_films(sample_films):
+    """The first 600 films of the sample: enough to train on in a few seconds."""
+    return sample_films.head(600).reset_index(drop=True)
+
+
+@pytest.fixture(scope="session")
+def small_model(small_films, tmp_path_factory):
+    """The folder of a model that was built from `small_films`. Copy it before you damage it."""
+    from movrec.classifier import GenreClassifier
+    from movrec.doc2vec import Doc2VecEmbedder
+    from movrec.recommend import Recommender
+
+    path = tmp_path_factory.mktemp("small") / "model"
+    Recommender.build(
+        small_films,
+        path,
+        embedder=Doc2VecEmbedder(epochs=10, progress=False),
+        classifier=GenreClassifier(epochs=10, progress=False),
+        progress=False,
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_recommender(small_model):
+    """The model of `small_model`, open. Do not `add` to it: open a copy for that."""
+    from movrec.recommend import Recommender
+
+    return Recommender.open(small_model)
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The real rows in Kaggle's schema (`movies_metadata.csv.gz`), which are not in the repository.
+
+    They are looked for in the folder that the environment variable MOVREC_REAL_DATA names, else in
+    `../shared/data` beside the repository.
+    """
+    folder = Path(os.environ.get("MOVREC_REAL_DATA") or REPOSITORY.parent / "shared" / "data")
+    path = folder / "movies_metadata.csv.gz"
+    if not path.is_file():
+        pytest.skip("the real rows are not here (MOVREC_REAL_DATA names the folder they lie in)")
+    return path
