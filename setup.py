@@ -1,5 +1,6 @@
 """Package metadata, read from settings.ini: change it there, not here."""
 
+import re
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -7,30 +8,54 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
-parser = ConfigParser(delimiters=["="])
-parser.read(HERE / "settings.ini", encoding="utf-8")
-config = parser["DEFAULT"]
-
+# settings.ini: `lab_requirements` are what the extra `lab` brings.
 EXTRA_SUFFIX = "_requirements"
+
+
+def read_settings() -> dict:
+    """The settings of the project, as nbdev reads them."""
+    parser = ConfigParser(delimiters=["="])
+    parser.read(HERE / "settings.ini", encoding="utf-8")
+    return dict(parser["DEFAULT"])
+
+
+def long_description(settings: dict) -> str:
+    """README.md with absolute links, since a package index shows it away from the repository."""
+    readme = HERE / "README.md"
+    if not readme.exists():
+        # README.md is generated, by tools that the first installation brings.
+        return settings["description"]
+    address, branch = settings["git_url"], settings["branch"]
+    text = readme.read_text(encoding="utf-8")
+    # A relative link's target starts with neither a scheme ("https:") nor "#".
+    relative = r"\]\((?![a-z]+:|#)([^)\s]+)\)"
+    text = re.sub("(!\\[[^\\]]*)" + relative, rf"\1]({address}/raw/{branch}/\2)", text)
+    return re.sub(relative, rf"]({address}/blob/{branch}/\1)", text)
+
+
+config = read_settings()
 extras = {
     key.removesuffix(EXTRA_SUFFIX): value.split()
     for key, value in config.items()
     if key.endswith(EXTRA_SUFFIX)
 }
-
 first_minor = int(config["min_python"].split(".")[1])
 last_minor = int(config["max_python"].split(".")[1])
+supported = [f"3.{minor}" for minor in range(first_minor, last_minor + 1)]
 
 setup(
     name=config["lib_name"],
     version=config["version"],
     description=config["description"],
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=long_description(config),
     long_description_content_type="text/markdown",
     author=config["author"],
     author_email=config["author_email"],
     url=config["git_url"],
-    project_urls={"Documentation": config["doc_host"] + config["doc_baseurl"]},
+    project_urls={
+        "Documentation": config["doc_host"] + config["doc_baseurl"],
+        "Changes": f"{config['git_url']}/blob/{config['branch']}/CHANGELOG.md",
+    },
     keywords=config["keywords"].split(),
     license="Apache-2.0",
     classifiers=[
@@ -38,7 +63,8 @@ setup(
         "Intended Audience :: Education",
         "Intended Audience :: Developers",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
-        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(first_minor, last_minor + 1)),
+        "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: {version}" for version in supported),
     ],
     packages=find_packages(include=["movrec", "movrec.*"]),
     package_data={"movrec": ["data/*"]},

@@ -1,0 +1,97 @@
+# Everything that a reader or a contributor runs. Needs make and Python; each target installs what
+# it has to into .venv, once, and again only when settings.ini or constraints.txt has changed.
+#
+#   make demo PYTHON=python3.12      with that Python instead of the first one that fits
+#   make test PYTEST_ARGS="-k cli"   what is handed on to pytest
+#   make lab LAB_ARGS="--no-browser" what is handed on to JupyterLab
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PY := $(BIN)/python
+PIP := $(PY) -m pip --disable-pip-version-check
+
+OLDEST := $(shell sed -n 's/^min_python *= *//p' settings.ini)
+NEWEST := $(shell sed -n 's/^max_python *= *//p' settings.ini)
+
+.PHONY: help demo test lab prepare clean
+
+help:  ## this list
+	@echo "movrec: run one of"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.installed-runtime  ## build a recommender from the bundled films and try it
+	@$(BIN)/movrec demo
+
+test: $(VENV)/.installed-dev  ## all tests: generated files, every notebook, tests/
+	@echo "==> Checking that what is generated is up to date"
+	@$(PY) tools/project.py check
+	@echo "==> Executing the notebooks"
+	@$(PY) tools/project.py notebooks
+	@echo "==> Running tests/"
+	@$(PY) -m pytest $(PYTEST_ARGS)
+
+lab: $(VENV)/.installed-lab  ## open the notebooks in JupyterLab
+	@echo "==> Starting JupyterLab in your browser (Ctrl-C here ends it)"
+	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/nbs/00_ingest.ipynb $(LAB_ARGS)
+
+prepare: $(VENV)/.installed-dev  ## before a commit: export, clean, write README.md, then test
+	@echo "==> Writing links, modules, clean notebooks and README.md"
+	@$(PY) tools/project.py links
+	@$(PY) tools/project.py export
+	@$(PY) tools/project.py clean
+	@$(PY) tools/project.py readme
+	@$(MAKE) --no-print-directory test
+
+clean:  ## remove what builds and tests leave behind (.venv stays)
+	@rm -rf build dist *.egg-info .pytest_cache _proc _docs
+	@rm -rf .ipynb_checkpoints nbs/.ipynb_checkpoints nbs/.last_checked
+	@find movrec tests tools nbs -name __pycache__ -prune -exec rm -rf {} +
+	@echo "Clean. The installed packages are still in $(VENV): delete that folder to start afresh."
+
+
+# ---- the environment ---------------------------------------------------------------------------
+
+# Ends with success under a Python that movrec runs on.
+FITS := import sys; number = lambda text: tuple(map(int, text.split("."))); \
+	sys.exit(not number("$(OLDEST)") <= sys.version_info[:2] <= number("$(NEWEST)"))
+
+# `python3` comes first: it is what the reader has chosen to be in front.
+CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python)
+
+# An environment that works is taken as it is; one whose Python has gone is made anew.
+$(VENV)/.ready:
+	@if $(PY) -c '$(FITS)' 2>/dev/null && $(PIP) --version >/dev/null 2>&1; then touch $@; exit; fi; \
+	for candidate in $(CANDIDATES); do \
+		if $$candidate -c '$(FITS)' >/dev/null 2>&1; then found=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "movrec needs Python $(OLDEST) to $(NEWEST), and '$(CANDIDATES)' names none:" \
+			"install one, or say where it is with PYTHON=/path/to/python." >&2; exit 1; \
+	fi; \
+	if ! $$found -c 'import venv, ensurepip' >/dev/null 2>&1; then \
+		echo "$$($$found --version) comes without the venv module here:" \
+			"install it (on Debian and Ubuntu: apt install python3-venv), then run make again." >&2; \
+		exit 1; \
+	fi; \
+	echo "==> Creating $(VENV) with $$($$found --version)"; \
+	if [ -f $(VENV)/pyvenv.cfg ]; then clear=--clear; fi; \
+	$$found -m venv $$clear $(VENV) && touch $@
+
+# One stamp for each set of packages: runtime (no extra), lab, dev. On a terminal pip shows its own
+# progress; elsewhere, in a log, it is quiet.
+$(VENV)/.installed-%: settings.ini setup.py pyproject.toml constraints.txt | $(VENV)/.ready
+	@echo "==> Installing movrec $(if $(filter runtime,$*),,with its '$*' packages )into $(VENV)"
+	@[ -f $(VENV)/.installed-runtime ] || { \
+		echo "    The first time this downloads about half a gigabyte, and takes a minute or more."; \
+		[ "$$(uname -s)" != Linux ] || echo "    (On Linux, torch may bring CUDA with it:" \
+			"some 3 GB. CONTRIBUTING.md says how to do without.)"; }
+	@if [ ! -t 1 ]; then quiet=--quiet; fi; \
+	$(PIP) install $$quiet --constraint constraints.txt --editable '.$(if $(filter runtime,$*),,[$*])'
+	@touch $(VENV)/.installed-runtime $@
