@@ -85,13 +85,13 @@ $(VENV)/.ready:
 	$$found -m venv $$clear $(VENV) && touch $@
 
 # One stamp for each set of packages: runtime (no extra), lab, dev. On a terminal pip shows its own
-# progress; elsewhere, in a log, it is quiet.
+# progress; elsewhere, in a log, only its errors.
 $(VENV)/.installed-%: settings.ini setup.py pyproject.toml constraints.txt | $(VENV)/.ready
 	@echo "==> Installing movrec $(if $(filter runtime,$*),,with its '$*' packages )into $(VENV)"
 	@[ -f $(VENV)/.installed-runtime ] || { \
 		echo "    The first time this downloads about half a gigabyte, and takes a minute or more."; \
 		[ "$$(uname -s)" != Linux ] || echo "    (On Linux, torch may bring CUDA with it:" \
 			"some 3 GB. CONTRIBUTING.md says how to do without.)"; }
-	@if [ ! -t 1 ]; then quiet=--quiet; fi; \
+	@if [ ! -t 1 ]; then quiet=-qq; fi; \
 	$(PIP) install $$quiet --constraint constraints.txt --editable '.$(if $(filter runtime,$*),,[$*])'
 	@touch $(VENV)/.installed-runtime $@

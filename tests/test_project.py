@@ -105,6 +105,27 @@ def test_an_execution_counter_is_not_clean(copy):
     assert notebook.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"cells": [', "nbs/00_ingest.ipynb cannot be read as a notebook"),
+        ('{"cells": [{}]}', "nbs/00_ingest.ipynb cannot be read as a notebook"),
+        (
+            '{"cells": [{"id": "a", "cell_type": "markdown", "metadata": {}, "source": "", "x": 1}],'
+            ' "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+            "nbs/00_ingest.ipynb is not valid: Additional properties are not allowed",
+        ),
+    ],
+    ids=["not JSON", "no notebook", "not valid"],
+)
+def test_a_damaged_notebook_is_named(copy, text, said):
+    (copy / "nbs" / "00_ingest.ipynb").write_text(text, encoding="utf-8")
+    done = run_project("clean", "--check", root=copy)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_old_readme_is_found_and_rewritten(copy):
     readme = copy / "README.md"
     before = readme.read_bytes()
@@ -254,7 +275,12 @@ def test_unwanted_outputs_are_found(project, tmp_path, monkeypatch):
         assert problem.startswith("nbs/00_bad.ipynb, code cell 1: ") and what in problem
 
     path = write_notebook(tmp_path, "nbs/00_bad.ipynb", code("print(1)"))
-    assert len(project.output_problems(path)) == 2  # this cell has none, and no cell has any
+    assert project.output_problems(path) == ["nbs/00_bad.ipynb has no output at all: execute it"]
+    path = write_notebook(
+        tmp_path, "nbs/00_bad.ipynb", code("print(1)", stream("1\n")), code("print(2)")
+    )
+    (problem,) = project.output_problems(path)
+    assert problem.startswith("nbs/00_bad.ipynb, code cell 2: it prints, but no output is stored")
 
     good = stream("https://example.org/home/page has 80% | 5 films/usr\n")
     path = write_notebook(tmp_path, "nbs/00_good.ipynb", code("run()", good))

@@ -50,12 +50,13 @@ def notebook_paths(root: Path | None = None) -> list[Path]:
 
 
 def read_notebook(path: Path):
-    """The notebook in `path`, checked against the notebook format."""
-    import nbformat
+    """The notebook in `path`."""
+    from nbformat import v4
 
-    notebook = nbformat.read(path, as_version=4)
-    nbformat.validate(notebook)
-    return notebook
+    try:
+        return v4.reads(path.read_text(encoding="utf-8"))
+    except (ValueError, AttributeError, KeyError) as error:
+        raise SystemExit(f"{name_of(path)} cannot be read as a notebook: {error!r}") from None
 
 
 def name_of(path: Path, root: Path | None = None) -> str:
@@ -270,7 +271,17 @@ def write_clean() -> None:
 
 
 def check_clean() -> list[str]:
-    """The notebooks that carry traces of a session: counters, metadata, memory addresses."""
+    """The notebooks that are damaged or carry traces of a session: counters, memory addresses."""
+    import nbformat
+
+    problems = []
+    for path in notebook_paths():
+        try:
+            nbformat.validate(read_notebook(path))
+        except nbformat.ValidationError as error:
+            problems.append(f"{name_of(path)} is not valid: {str(error).splitlines()[0]}")
+    if problems:
+        return problems
     with temporary_copy() as copy:
         clean_notebooks(copy)
         names = {name_of(path) for path in notebook_paths()}
@@ -452,6 +463,8 @@ def output_problems(path: Path) -> list[str]:
     """What is wrong with the outputs that are stored in one notebook."""
     problems = []
     cells = [cell for cell in read_notebook(path).cells if cell.cell_type == "code"]
+    if cells and not any(cell.outputs for cell in cells):
+        return [f"{name_of(path)} has no output at all: execute it"]
     for number, cell in enumerate(cells, start=1):
         place = f"{name_of(path)}, code cell {number}"
         for output in cell.outputs:
@@ -468,8 +481,6 @@ def output_problems(path: Path) -> list[str]:
         prints = re.search(r"^print\(", cell.source, flags=re.MULTILINE)
         if prints and not cell.outputs and not {"hide", "eval"} & directives_of(cell.source).keys():
             problems.append(f"{place}: it prints, but no output is stored: execute the notebook")
-    if cells and not any(cell.outputs for cell in cells):
-        problems.append(f"{name_of(path)} has no output at all: execute it")
     return problems
 
 
