@@ -19,7 +19,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import warnings
 import zipfile
 import zlib
@@ -425,6 +424,9 @@ class IngestReport(dict):
     @property
     def unreadable(self) -> pd.DataFrame:
         return pd.DataFrame(self["unreadable"], columns=["column", "cells", "row", "cell"])
+
+    def __deepcopy__(self, memo: dict) -> "IngestReport":
+        return self  # pandas copies `attrs` with every table that it makes of another
 
     def __str__(self) -> str:
         lines = [_headline(self)]
