@@ -12,7 +12,6 @@ import hashlib
 import inspect
 import json
 import logging
-import math
 import os
 import re
 import shutil
@@ -76,7 +75,7 @@ def film_texts(
     CatalogueError
         `films` is no table, or lacks one of the columns.
     """
-    if isinstance(text_fields, str) or len(text_fields) == 0:
+    if isinstance(text_fields, str) or not isinstance(text_fields, Iterable) or not text_fields:
         raise ParameterError(
             "text_fields is a list of column names with at least one in it, "
             f"such as ['title', 'overview'], but it is {text_fields!r}."
@@ -687,9 +686,10 @@ class Doc2VecEmbedder(_Parameters):
         NotFittedError
             Neither `fit` nor `load` came before.
         ParameterError
-            `texts` is not a list of str.
+            `texts` is not a list of str, or `infer_epochs` is less than 1.
         """
         self._check_fitted()
+        _check_parameters({**self._fitted_parameters, "infer_epochs": self.infer_epochs})
         texts = _check_texts(texts)
         epochs = self.model_.epochs if self.infer_epochs is None else self.infer_epochs
         # A shallow copy shares all weights (they are only read), but may have a random
@@ -713,55 +713,6 @@ class Doc2VecEmbedder(_Parameters):
         numpy.ndarray of float32, shape (n_texts, vector_size)
         """
         return self.fit(texts).document_vectors_.copy()
-
-    def word_means(self, texts: Sequence[str], *, smoothing: float = 1e-4) -> np.ndarray:
-        """Return the weighted mean of the word vectors of each text.
-
-        Needs no inference, and is sharper than `transform` where single words tell (names,
-        rare subjects). Each known word counts ``smoothing / (smoothing + share)``, where share
-        is its share of all words in the texts of `fit`: the more frequent, the less.
-
-        Parameters
-        ----------
-        texts : list of str
-            Any number of texts, none included.
-        smoothing : float, default 1e-4
-            Share at which a word counts one half.
-
-        Returns
-        -------
-        numpy.ndarray of float32, shape (n_texts, vector_size)
-            One row a text, the mean of unit word vectors; zero for a text without a known word.
-
-        Raises
-        ------
-        NotFittedError
-            Neither `fit` nor `load` came before.
-        ParameterError
-            `texts` is not a list of str, `smoothing` is not above 0, or the model has no word
-            vectors (``dm=0, dbow_words=0``).
-
-        References
-        ----------
-        .. [1] S. Arora, Y. Liang and T. Ma, "A Simple but Tough-to-Beat Baseline for Sentence
-           Embeddings", 2017.
-        """
-        self._check_word_vectors()
-        texts = _check_texts(texts)
-        if not isinstance(smoothing, Real) or not 0 < smoothing < math.inf:
-            raise ParameterError(f"smoothing must be a number above 0, but it is {smoothing!r}.")
-        words = self.model_.wv
-        counts = words.expandos["count"]
-        weights = smoothing / (smoothing + counts / counts.sum())
-        means = np.zeros((len(texts), words.vector_size), dtype=np.float32)
-        for number, text in enumerate(texts):
-            known = _known_tokens(self.model_, tokenize(text))
-            rows = [words.key_to_index[token] for token in known]
-            if rows:
-                vectors = words.vectors[rows]
-                lengths = np.linalg.norm(vectors, axis=1)
-                means[number] = (vectors * (weights[rows] / lengths)[:, np.newaxis]).mean(axis=0)
-        return means
 
     def most_similar_words(
         self, word: str, n: int = 10, *, least_count: int = 5
@@ -794,7 +745,11 @@ class Doc2VecEmbedder(_Parameters):
             `n` or `least_count` is less than 1, or the model has no word vectors
             (``dm=0, dbow_words=0``).
         """
-        self._check_word_vectors()
+        self._check_fitted()
+        if not self.model_.dm and not self.model_.dbow_words:
+            raise ParameterError(
+                "This model has no word vectors, because dbow_words is 0: fit with dbow_words=1."
+            )
         for name, value in (("n", n), ("least_count", least_count)):
             if not isinstance(value, Integral) or value < 1:
                 raise ParameterError(
@@ -875,12 +830,4 @@ class Doc2VecEmbedder(_Parameters):
             raise NotFittedError(
                 "This Doc2VecEmbedder is not fitted yet: call fit(texts) or "
                 "Doc2VecEmbedder.load(folder) first."
-            )
-
-    def _check_word_vectors(self) -> None:
-        """Raise when there are no word vectors: not fitted, or none were trained."""
-        self._check_fitted()
-        if not self.model_.dm and not self.model_.dbow_words:
-            raise ParameterError(
-                "This model has no word vectors, because dbow_words is 0: fit with dbow_words=1."
             )

@@ -72,7 +72,7 @@ def test_film_texts_names_the_missing_column():
         film_texts([{"title": "Up"}])
 
 
-@pytest.mark.parametrize("fields", ["title", [], ()])
+@pytest.mark.parametrize("fields", ["title", [], (), None, 1])
 def test_film_texts_wants_a_list_of_fields(fields):
     with pytest.raises(ParameterError, match="text_fields"):
         film_texts(pd.DataFrame({"title": ["Up"]}), fields)
@@ -154,6 +154,12 @@ def test_fit_says_what_is_wrong_with_texts(texts, message):
         embedder.transform(["a"])
 
 
+def test_transform_checks_infer_epochs():
+    embedder = small_embedder().fit(TEXTS).set_params(infer_epochs=0)
+    with pytest.raises(ParameterError, match="infer_epochs"):
+        embedder.transform(UNSEEN)
+
+
 def test_a_failed_fit_keeps_the_older_one():
     embedder = small_embedder().fit(TEXTS)
     before = embedder.transform(UNSEEN)
@@ -173,7 +179,6 @@ def test_nothing_works_before_fit(tmp_path):
     for use in (
         lambda: embedder.transform(["a"]),
         lambda: embedder.most_similar_words("a"),
-        lambda: embedder.word_means(["a"]),
         lambda: embedder.save(tmp_path / "embedder"),
     ):
         with pytest.raises(NotFittedError, match="fit"):
@@ -193,31 +198,6 @@ def test_words(fitted):
             fitted.most_similar_words("rocket", **wrong)
     with pytest.raises(ParameterError, match="dbow_words"):
         small_embedder(dbow_words=0).fit(TEXTS).most_similar_words("rocket")
-
-
-def test_word_means(fitted, saved):
-    means = fitted.word_means(UNSEEN)
-    assert means.shape == (len(UNSEEN), 12) and means.dtype == np.float32
-    assert (means[:3] != 0).any(axis=1).all() and (means[3] == 0).all()
-    assert np.array_equal(np.vstack([fitted.word_means([text]) for text in UNSEEN]), means)
-    assert np.array_equal(Doc2VecEmbedder.load(saved).word_means(UNSEEN), means)
-    words = fitted.model_.wv
-    assert np.allclose(
-        fitted.word_means(["moon moon"], smoothing=1e9)[0],
-        words["moon"] / np.linalg.norm(words["moon"]),
-        atol=1e-6,
-    )
-    rare, frequent = fitted.word_means(["anna", "the"])
-    both = fitted.word_means(["anna the"])[0]
-    assert both @ rare / np.linalg.norm(rare) > both @ frequent / np.linalg.norm(frequent)
-    assert fitted.word_means([]).shape == (0, 12)
-    for wrong in (0, -1, float("nan"), float("inf"), "a"):
-        with pytest.raises(ParameterError, match="smoothing"):
-            fitted.word_means(UNSEEN, smoothing=wrong)
-    with pytest.raises(ParameterError, match="texts"):
-        fitted.word_means("one text")
-    with pytest.raises(NotFittedError):
-        Doc2VecEmbedder().word_means(UNSEEN)
 
 
 # Training
