@@ -1,0 +1,496 @@
+"""The command `movrec`, run as a shell runs it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from movrec import __version__, ingest
+from movrec.cli import app, main
+
+START = [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())"]
+COMMANDS = [
+    "build", "recommend", "genres", "info", "add", "export", "embeddings", "download", "demo"
+]  # fmt: skip
+# What changes how a program prints, or which model it takes.
+VARIABLES = [
+    "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "MOVREC_MODEL", "MOVREC_TRACEBACK", "NO_COLOR",
+    "PYTHONIOENCODING", "TTY_COMPATIBLE",
+]  # fmt: skip
+
+
+def environment(**variables):
+    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return {**kept, "PYTHONUTF8": "1", **variables}
+
+
+@pytest.fixture(scope="module")
+def folder(small_films, sample_films, tmp_path_factory):
+    """A folder with a catalogue, `films.csv`, and its model, `movrec-model`."""
+    folder = tmp_path_factory.mktemp("shell")
+    second_of_the_demo = sample_films[sample_films["title"] == "Vertical Limit"]
+    odd = second_of_the_demo.assign(id=99_000_001, title="[REC]", year=None)
+    films = pd.concat([small_films, second_of_the_demo, odd])
+    films.to_csv(folder / "films.csv", index=False)
+    built = run("build", "films.csv", folder=folder)
+    assert built.returncode == 0, built.stderr
+    (folder / "build.out").write_text(built.stdout, encoding="utf-8")
+    (folder / "build.err").write_text(built.stderr, encoding="utf-8")
+    return folder
+
+
+def run(*arguments, folder, **variables):
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [*START, *arguments],
+        cwd=folder,
+        env=environment(**variables),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def movrec(folder, monkeypatch, capsys):
+    """Run the command in this process, which is quicker; return exit code, stdout, stderr."""
+    monkeypatch.chdir(folder)
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+    def movrec(*arguments):
+        code = main(arguments)
+        return code, *capsys.readouterr()
+
+    return movrec
+
+
+def is_one_sentence(text):
+    return len(text.splitlines()) == 1 and text.startswith("Error: ") and "Traceback" not in text
+
+
+# ---- help ---------------------------------------------------------------------------------------
+
+
+def test_help_loads_none_of_the_heavy_libraries(tmp_path):
+    code = (
+        "import sys; from movrec.cli import main; main(['--help']); main(['recommend', '--help']);"
+        "print([name for name in ('torch', 'gensim', 'lancedb', 'pandas', 'sklearn', 'nltk')"
+        " if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.strip() == "[]"
+    assert all(command in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_help_with_an_example(movrec, command):
+    code, out, err = movrec(command, "--help")
+    assert code == 0 and err == ""
+    assert re.search(rf"Example: movrec {command}\b", out)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_the_examples_of_the_help_are_commands_that_can_be_read():
+    import shlex
+
+    import typer
+
+    group = typer.main.get_command(app)
+    assert sorted(group.commands) == sorted(COMMANDS)
+    for name, command in group.commands.items():
+        words = shlex.split(command.epilog.removeprefix("Example: "))
+        assert words[:2] == ["movrec", name]
+        command.make_context(name, words[2:])
+
+
+def test_no_arguments_show_the_help(movrec):
+    assert movrec() == movrec("--help")
+
+
+def test_version(movrec):
+    assert movrec("--version") == (0, f"movrec {__version__}\n", "")
+
+
+def test_the_installed_command_is_there(tmp_path):
+    command = shutil.which("movrec", path=str(Path(sys.executable).parent))
+    if command is None:
+        pytest.skip("movrec is not installed in this environment (pip install -e .)")
+    done = subprocess.run([command, "--version"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"movrec {__version__}\n")
+
+
+# ---- what goes well -----------------------------------------------------------------------------
+
+
+def test_build_says_what_it_read_and_where_the_model_is(folder):
+    out = (folder / "build.out").read_text(encoding="utf-8")
+    assert "Read films.csv: 602 rows, 602 films." in out
+    assert re.search(r"Built a model of 602 films and \d+ genres in \d+ s\.", out)
+    assert re.search(r"It lies in movrec-model \([\d.]+ MB\)", out)
+    err = (folder / "build.err").read_text(encoding="utf-8")
+    assert "%" in err, "the progress bars are on stderr"
+    assert "Warning" not in err and "WARN" not in err
+    assert err.splitlines()[-1] == 'Now try: movrec recommend "TITLE"'
+
+
+def test_build_tells_what_was_left_out(movrec, tmp_path, monkeypatch):
+    from movrec.recommend import Recommender
+
+    films = pd.read_csv("films.csv").head(12)
+    films.loc[0, "overview"] = None
+    films.loc[1, "id"] = films.loc[2, "id"]
+    films.to_csv(tmp_path / "holes.csv", index=False)
+    # What is built is of no matter here.
+    monkeypatch.setattr(
+        Recommender, "build", lambda films, out, progress: Recommender.open("movrec-model")
+    )
+    code, out, err = movrec("build", str(tmp_path / "holes.csv"), "--out", "elsewhere", "-q")
+    assert code == 0
+    first = out.splitlines()[0]
+    assert first.startswith("Read holes.csv: 12 rows, 10 films.")
+    assert "Left out: no overview 1, duplicate id 1." in " ".join(out.split())
+    assert err == 'Now try: movrec recommend "TITLE" --model "elsewhere"\n'
+
+
+def test_a_table_for_people(movrec):
+    code, out, err = movrec("recommend", "toy story", "-k", "4")
+    assert code == 0 and err == ""
+    lines = out.splitlines()
+    assert lines[0] == "Films like Toy Story (1995)"
+    assert [line.split()[0] for line in lines[3:7]] == list("1234")
+    assert lines[7].startswith("All have one of these genres: Animation, Comedy, Family")
+    assert len(lines) == 8
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_the_table_fits_the_width_that_there_is(movrec, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    code, out, err = movrec("recommend", "Alien", "--any-genre")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= width
+    assert len(out.splitlines()) == 13, "each film on one line"
+
+
+def test_square_brackets_are_not_markup(movrec):
+    code, out, err = movrec("recommend", "[REC]", "-k", "1")
+    assert code == 0
+    assert out.startswith("Films like [REC]\n")
+
+
+def test_json_is_alone_on_stdout(folder):
+    done = run("recommend", "Toy Story", "-k", "5", "--json", folder=folder)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    films = json.loads(done.stdout)
+    assert len(films) == 5
+    assert {"id", "title", "year", "genres", "similarity", "overview"} <= set(films[0])
+    assert isinstance(films[0]["genres"], list)
+    assert "Toy Story" not in [film["title"] for film in films]
+    similarities = [film["similarity"] for film in films]
+    assert similarities == sorted(similarities, reverse=True)
+
+
+def test_json_has_null_for_what_is_missing(movrec):
+    # The closest film to Vertical Limit is its copy "[REC]", which has no year.
+    code, out, err = movrec("recommend", "Vertical Limit", "--space", "document", "--json")
+    film = next(film for film in json.loads(out) if film["title"] == "[REC]")
+    assert film["year"] is None
+    assert "NaN" not in out
+
+
+def test_the_filters_arrive(movrec):
+    code, out, err = movrec(
+        "recommend", "Toy Story", "--json", "--genres", "comedy, Family", "--exclude-genres",
+        "Animation", "--years", "1990:1999", "--min-votes", "1000", "--language", "en",
+        "-k", "20",
+    )  # fmt: skip
+    films = json.loads(out)
+    assert films
+    for film in films:
+        assert {"Comedy", "Family"} & set(film["genres"])
+        assert "Animation" not in film["genres"]
+        assert 1990 <= film["year"] <= 1999
+        assert film["vote_count"] >= 1000
+        assert film["language"] == "en"
+
+
+def test_the_command_answers_what_the_recommender_answers(movrec):
+    from movrec.recommend import Recommender
+
+    recommender = Recommender.open("movrec-model")
+    for arguments, expected in (
+        (["Alien", "-k", "3"], recommender.recommend("Alien", 3)),
+        (["Aladdin", "--year", "2019"], recommender.recommend("Aladdin", year=2019)),
+        (["--id", "862"], recommender.recommend(862)),
+        (["Alien", "--id", "862"], recommender.recommend(["Alien", 862])),
+        (["Alien", "--any-genre", "--space", "document", "--metric", "l2"],
+         recommender.recommend("Alien", match_genres=False, space="document", metric="l2")),
+        (["--text", "A robot is lost in space.", "--title", "Lost"],
+         recommender.recommend_for_text("A robot is lost in space.", "Lost")),
+    ):  # fmt: skip
+        code, out, err = movrec("recommend", *arguments, "--json")
+        assert code == 0, err
+        assert [film["id"] for film in json.loads(out)] == expected["id"].tolist()
+
+
+def test_a_plot_may_come_through_stdin(folder):
+    plot = "A robot is lost in space and looks for its way home."
+    done = subprocess.run(
+        [*START, "genres", "-", "--json"],
+        cwd=folder,
+        env=environment(),
+        input=plot,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    genres = json.loads(done.stdout)
+    assert list(genres[0]) == ["genre", "probability", "predicted"]
+    assert genres[0]["predicted"] is True
+    assert 0 <= genres[-1]["probability"] <= genres[0]["probability"] <= 1
+
+
+def test_genres_for_people(movrec):
+    code, out, err = movrec("genres", "A robot is lost in space and looks for its way home.")
+    assert code == 0 and err == ""
+    assert out.split()[:3] == ["Genre", "Probability", "Predicted"]
+
+
+def test_no_film_passes_the_filters(movrec):
+    code, out, err = movrec("recommend", "Alien", "--years", "1800:1801")
+    assert code == 0 and "None" in out
+    assert movrec("recommend", "Alien", "--years", "1800:1801", "--json") == (0, "[]\n", "")
+
+
+def test_info(movrec):
+    code, out, err = movrec("info")
+    assert code == 0 and err == ""
+    for expected in ("movrec-model (", "intact", "602", "Science Fiction", "title, overview"):
+        assert expected in out
+    code, out, err = movrec("info", "--json")
+    assert json.loads(out)["films"] == 602
+
+
+def test_the_model_may_be_named_by_the_environment(movrec, monkeypatch, tmp_path):
+    model = os.path.abspath("movrec-model")
+    monkeypatch.chdir(tmp_path)
+    assert movrec("info")[0] == 2
+    monkeypatch.setenv("MOVREC_MODEL", model)
+    assert movrec("info")[0] == 0
+
+
+def test_export_and_embeddings(movrec, tmp_path):
+    code, out, err = movrec("export", str(tmp_path / "best.csv"), "-k", "3")
+    assert (code, err) == (0, "") and "top 3 of 602 films" in out
+    best = pd.read_csv(tmp_path / "best.csv")
+    assert list(best.columns) == ["id", "rank", "recommended_id", "similarity"]
+    assert best["id"].nunique() == 602 and best["rank"].max() == 3
+    code, out, err = movrec("embeddings", str(tmp_path / "v.parquet"), "--space", "document")
+    assert (code, err) == (0, "")
+    assert len(pd.read_parquet(tmp_path / "v.parquet")["vector"][0]) == 100
+
+
+def test_add(movrec, folder, tmp_path):
+    shutil.copytree(folder / "movrec-model", tmp_path / "copy")
+    films = pd.read_csv("films.csv").tail(1)
+    films.assign(id=99_000_002, title="A New One").to_csv(tmp_path / "new.csv", index=False)
+    code, out, err = movrec("add", str(tmp_path / "new.csv"), "--model", str(tmp_path / "copy"))
+    assert code == 0, err
+    assert "Added 1 films: the model now has 603." in out
+    code, out, err = movrec("recommend", "A New One", "--model", str(tmp_path / "copy"))
+    assert code == 0, err
+
+
+def test_download_prints_the_path_alone(movrec, monkeypatch):
+    monkeypatch.setattr(ingest, "download_movies", lambda to: Path("x.csv"))
+    code, out, err = movrec("download")
+    assert (code, out) == (0, "x.csv\n")
+    assert "movrec build" in err
+
+
+def test_demo(movrec):
+    code, out, err = movrec("demo", "--reuse")
+    assert code == 0 and err == ""
+    for expected in ("Films like Toy Story (1995)", "Films like Vertical Limit (2000)"):
+        assert expected in out
+    assert "Probability" in out and "The model lies in movrec-model." in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+# ---- what does not ------------------------------------------------------------------------------
+
+MISTAKES = {
+    "a film that is not there": (["recommend", "Toy Story 9"], "Toy Story 3"),
+    "several films of the name": (["recommend", "Aladdin"], "1992"),
+    "the wrong year": (["recommend", "Aladdin", "--year", "1950"], "1992"),
+    "an id that is not there": (["recommend", "--id", "5"], "5"),
+    "a title without its quotes": (["recommend", "Toy", "Story"], '"Toy Story"'),
+    "nothing asked": (["recommend"], "--text"),
+    "two questions": (["recommend", "Alien", "--text", "A plot."], "--text"),
+    "a title of no plot": (["recommend", "Alien", "--title", "Aliens"], "--title"),
+    "one year for two films": (["recommend", "Alien", "Aladdin", "--year", "1992"], "--year"),
+    "k of nothing": (["recommend", "Alien", "-k", "0"], "at least 1"),
+    "k of too much": (["recommend", "Alien", "-k", "100000"], "601"),
+    "k that is no number": (["recommend", "Alien", "-k", "many"], "-k"),
+    "an unknown genre": (["recommend", "Alien", "--genres", "Commedy"], "Comedy"),
+    "a quote in a genre": (["recommend", "Alien", "--exclude-genres", "x' OR 1=1"], "genre"),
+    "years that are none": (["recommend", "Alien", "--years", "nineties"], "1990:1999"),
+    "no years at all": (["recommend", "Alien", "--years", ":"], "1990:1999"),
+    "years that run backwards": (["recommend", "Alien", "--years", "1999:1990"], "1999"),
+    "an unknown space": (["recommend", "Alien", "--space", "outer"], "joined"),
+    "an unknown metric": (["recommend", "Alien", "--metric", "miles"], "cosine"),
+    "an unknown option": (["recommend", "Alien", "--colour"], "movrec recommend --help"),
+    "an unknown command": (["recomend", "Alien"], "recommend"),
+    "an option without its value": (["recommend", "--years"], "--years"),
+    "no model": (["recommend", "Alien", "--model", "nowhere"], "movrec build"),
+    "a folder that is no model": (["info", "--model", "."], "not a movrec model"),
+    "a plot of nothing": (["genres", ""], "overview"),
+    "a plot without a known word": (["genres", "Qwrt zxcv"], "words"),
+    "no plot": (["genres"], "TEXT"),
+    "no such catalogue": (["build", "flims.csv", "--out", "new"], "films.csv"),
+    "a catalogue that is none": (["build", "build.out", "--out", "new"], "build.out"),
+    "a model where a file is": (["build", "films.csv", "--out", "films.csv"], "films.csv"),
+    "a model among other files": (["build", "films.csv", "--out", "."], "not a movrec model"),
+    "films that are there already": (["add", "films.csv"], "already"),
+    "an unknown ending": (["export", "best.xlsx"], ".parquet"),
+    "a file that cannot be written": (["export", "films.csv/best.csv"], "best.csv"),
+    "a download to a file": (["download", "--to", "films.csv"], "films.csv"),
+}
+
+
+@pytest.mark.parametrize("arguments, hint", MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_told_in_one_sentence(movrec, arguments, hint):
+    code, out, err = movrec(*arguments)
+    assert code == 2
+    assert is_one_sentence(err), err
+    assert hint in err
+    if arguments[0] != "add":
+        assert "Films like" not in out and "Built" not in out
+
+
+def test_a_mistake_leaves_stdout_to_nobody(folder):
+    done = run("recommend", "Toy Story 9", "--json", folder=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert is_one_sentence(done.stderr)
+
+
+def test_a_damaged_model(movrec, folder, tmp_path):
+    shutil.copytree(folder / "movrec-model", tmp_path / "damaged")
+    largest = max((tmp_path / "damaged" / "embedder").iterdir(), key=lambda p: p.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-100])
+    code, out, err = movrec("info", "--model", str(tmp_path / "damaged"))
+    assert code == 2 and out == ""
+    assert is_one_sentence(err) and largest.name in err
+
+
+def test_a_fault_of_movrec_itself_is_no_traceback_either(movrec, monkeypatch):
+    from movrec.recommend import Recommender
+
+    def fail(*arguments):
+        raise ZeroDivisionError("division by\nzero")
+
+    monkeypatch.setattr(Recommender, "open", fail)
+    code, out, err = movrec("info")
+    assert code == 1 and is_one_sentence(err)
+    assert "ZeroDivisionError" in err and "MOVREC_TRACEBACK=1" in err
+    monkeypatch.setenv("MOVREC_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        movrec("info")
+
+
+def test_a_folder_that_may_not_be_written(movrec, monkeypatch):
+    from movrec.recommend import Recommender
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied", "attic/model")
+
+    monkeypatch.setattr(Recommender, "build", refuse)
+    code, out, err = movrec("build", "films.csv", "--quiet")
+    assert code == 2 and is_one_sentence(err)
+    assert "attic/model" in err and "Permission denied" in err
+
+
+def test_a_letter_that_the_terminal_lacks(folder):
+    twice = "main(['recommend', 'WALL·E']); print('JSON:'); main(['recommend', 'WALL·E', '--json'])"
+    done = subprocess.run(
+        [sys.executable, "-c", f"from movrec.cli import main; {twice}"],
+        cwd=folder,
+        env=environment(PYTHONIOENCODING="ascii"),
+        capture_output=True,
+    )
+    assert done.returncode == 0 and done.stderr == b""
+    table, films = done.stdout.decode("ascii").split("JSON:\n", maxsplit=1)
+    assert table.startswith("Films like WALL?E (2008)")
+    assert len(json.loads(films)) == 10
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a Unix shell's pipe")
+def test_whoever_reads_the_pipe_may_leave(folder):
+    read, write = os.pipe()
+    os.close(read)
+    for arguments in (["recommend", "Alien"], ["recommend", "Alien", "--json"], ["--help"]):
+        done = subprocess.run(
+            [*START, *arguments],
+            cwd=folder,
+            env=environment(),
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert done.stderr == ""
+        assert done.returncode == 1
+    os.close(write)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent another way there")
+def test_interrupted(folder, tmp_path):
+    shutil.copy(folder / "films.csv", tmp_path)
+    process = subprocess.Popen(
+        [*START, "build", "films.csv"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()  # "Read films.csv": the catalogue is read, training is next
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "Interrupted."
+    assert "Traceback" not in err
+    assert os.listdir(tmp_path) == ["films.csv"], "nothing half-built is left"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are Unix")
+@pytest.mark.parametrize("variables, styled", [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_color_on_a_terminal_unless_it_is_not_wanted(folder, variables, styled):
+    import pty
+
+    control, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*START, "recommend", "Alien", "-k", "2"],
+        cwd=folder,
+        env=environment(TERM="xterm-256color", COLUMNS="80", **variables),
+        stdout=terminal,
+    )
+    assert process.wait(timeout=120) == 0
+    os.close(terminal)
+    shown = os.read(control, 100_000).decode("utf-8")
+    os.close(control)
+    assert ("\x1b[" in shown) == styled
+    assert "Films like Alien (1979)" in shown
