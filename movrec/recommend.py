@@ -19,6 +19,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -280,7 +281,7 @@ class TitleIndex:
             )
         raise QueryError(
             f"{len(chosen)} films are called {title!r}: {_list_films(found)}; "
-            "say which with year= or with the id.",
+            "say which by its year or its id.",
             candidates=found,
         )
 
@@ -322,10 +323,10 @@ class TitleIndex:
     def _add_near_spellings(
         self, key: str, n: int, ranked: dict[int, tuple[float, float]]
     ) -> None:
-        from rapidfuzz.fuzz import WRatio
+        from rapidfuzz.fuzz import token_ratio
         from rapidfuzz.process import extract
 
-        for candidate, score, _ in extract(key, self._keys, scorer=WRatio, limit=n, score_cutoff=70):
+        for candidate, score, _ in extract(key, self._keys, scorer=token_ratio, limit=n, score_cutoff=55):
             for row in self._levels[2][candidate]:
                 ranked.setdefault(row, (3.0 + (100.0 - score), -self._votes[row]))
 
@@ -982,8 +983,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     file = folder / _MANIFEST
     if not folder.exists():
         raise ModelError(
-            f"There is no model folder {folder}: build one there with Recommender.build(films, {str(folder)!r}) "
-            f"or `movrec build --out {folder}`."
+            f"There is no model folder {folder}: build one with Recommender.build or `movrec build --out {folder}`."
         )
     if not file.is_file():
         raise ModelError(f"{folder} is not a movrec model: it holds no {_MANIFEST}.")
@@ -1142,18 +1142,29 @@ class Recommender:
         self,
         path: Path,
         manifest: dict[str, Any],
-        embedder: "Doc2VecEmbedder",
-        classifier: "GenreClassifier",
         space: "JoinedSpace",
         store: FilmStore,
     ) -> None:
         self.path = path
         self.manifest = manifest
-        self.embedder = embedder
-        self.classifier = classifier
         self.space = space
         self.store = store
         self._read_films()
+
+    # A film of the catalogue has its vectors in the table already: gensim and torch, slow to
+    # import, are loaded by the first question about a text.
+    @cached_property
+    def embedder(self) -> "Doc2VecEmbedder":
+        from movrec.doc2vec import Doc2VecEmbedder
+
+        embedder = Doc2VecEmbedder.load(self.path / "embedder")
+        return embedder.set_params(progress=False)
+
+    @cached_property
+    def classifier(self) -> "GenreClassifier":
+        from movrec.classifier import GenreClassifier
+
+        return GenreClassifier.load(self.path / "classifier")
 
     @classmethod
     def build(
@@ -1252,20 +1263,10 @@ class Recommender:
             The folder is missing, is not a model, was written in another format, or a file in it
             is missing, cut short or does not have its checksum.
         """
-        from movrec.classifier import GenreClassifier
-        from movrec.doc2vec import Doc2VecEmbedder
-
         path = Path(path).expanduser()
         _restore_interrupted(path)
         manifest = _read_manifest(path)
-        return cls(
-            path,
-            manifest,
-            Doc2VecEmbedder.load(path / "embedder"),
-            GenreClassifier.load(path / "classifier"),
-            JoinedSpace.load(path / "space"),
-            FilmStore.open(path),
-        )
+        return cls(path, manifest, JoinedSpace.load(path / "space"), FilmStore.open(path))
 
     def _read_films(self) -> None:
         self.films = self.store.films()

@@ -1,0 +1,76 @@
+"""Every command and every snippet of README.md is run, in the order in which a reader meets it."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from conftest import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def commands(program):
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [line for line in lines if line.split()[:1] == [program]]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_the_make_targets_exist():
+    assert {shlex.split(line, comments=True)[1] for line in commands("make")} == {"demo", "test"}
+    for target in ["demo", "test", "lab"]:
+        subprocess.run(["make", "-n", target], cwd=REPOSITORY, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder in which somebody has put a catalogue file, in Kaggle's schema."""
+    folder = tmp_path_factory.mktemp("reader")
+    sample = pd.read_csv(REPOSITORY / "movrec" / "data" / "movies_sample.csv")
+    chosen = pd.concat([sample.head(300), sample[sample["title"] == "Vertical Limit"]])
+    chosen.to_csv(folder / "movies_metadata.csv", index=False)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_shell_commands_run(folder):
+    lines = commands("movrec")
+    assert len(lines) >= 7
+    for line in lines:
+        arguments = shlex.split(line, comments=True)[1:]
+        done = subprocess.run(
+            [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONUTF8": "1"},
+        )
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+    assert (folder / "top10.csv").is_file()
+
+
+def test_the_python_snippets_run(small_films, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("movrec.ingest.load_sample", lambda: small_films)
+    namespace = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), namespace)
+    assert len(namespace["recommender"].films) == len(small_films)
+
+
+def test_the_files_that_are_linked_exist():
+    targets = re.findall(r"\]\(([^)#]+)", README)
+    for target in targets:
+        if not target.startswith("http"):
+            assert (REPOSITORY / target).exists(), target
