@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Metric', 'Space', 'sql_literal', 'film_filter', 'normalize_title', 'TitleIndex', 'word_means', 'title_signatures',
-           'year_arc', 'JoinedSpace', 'film_schema', 'FilmStore', 'Recommender']
+           'year_arc', 'JoinedSpace', 'TermFeatures', 'TextModel', 'film_schema', 'FilmStore', 'Recommender']
 
 # %% ../nbs/03_recommend.ipynb #4b2e73c4
 import datetime
@@ -483,7 +483,7 @@ class JoinedSpace:
     document_mean_, word_mean_ : ndarray of shape (vector_size,)
         What is taken away from document vectors and word means.
     genre_rarity_ : ndarray of shape (n_genres,)
-        The inverse document frequency of each genre.
+        The square root of the inverse document frequency of each genre.
     title_rarity_ : dict of str to float
         The inverse document frequency of each title word.
     n_dimensions_ : int
@@ -537,9 +537,10 @@ class JoinedSpace:
             )
         self.genres_ = sorted({genre for genres in films["genres"] for genre in genres})
         films_with = _genre_matrix(films["genres"], self.genres_).sum(axis=0)
-        self.genre_rarity_ = np.log((1 + len(films)) / films_with).astype(np.float32)
-        self.document_mean_ = documents.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.word_mean_ = words.mean(axis=0, dtype=np.float64).astype(np.float32)
+        # The square root: with the full weight one rare genre would decide alone.
+        self.genre_rarity_ = np.sqrt(np.log((1 + len(films)) / films_with)).astype(np.float32)
+        self.document_mean_ = _unit_rows(documents).mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.word_mean_ = _unit_rows(words).mean(axis=0, dtype=np.float64).astype(np.float32)
         self._set_titles(_title_rarity(films["title"].tolist()))
         return self
 
@@ -560,11 +561,11 @@ class JoinedSpace:
         Returns
         -------
         ndarray of shape (n, 2 * vector_size), float32
-            Unit vectors: the text part of the joined space, and what the genre classifier reads.
+            Unit vectors: the text part of the joined space.
         """
         # A text without a known word has no direction; centring must not give it one.
         blocks = [
-            _unit_rows(np.where(block.any(axis=1, keepdims=True), block - mean, 0))
+            _unit_rows(np.where(block.any(axis=1, keepdims=True), _unit_rows(block) - mean, 0))
             for block, mean in ((documents, self.document_mean_), (words, self.word_mean_))
         ]
         return _unit_rows(np.hstack(blocks))
@@ -677,6 +678,311 @@ def _genre_matrix(genres: Iterable[Sequence[str]], classes: Sequence[str]) -> np
     for row, names in enumerate(genres):
         matrix[row, [column[name] for name in names if name in column]] = 1
     return matrix
+
+# %% ../nbs/03_recommend.ipynb #e1fca9a3
+class TermFeatures:
+    """Latent semantic analysis of texts: TF-IDF counts, reduced by a truncated SVD.
+
+    Parameters
+    ----------
+    n_components : int, default 512
+        Directions to keep; fewer where the texts have fewer words.
+    min_df : int, default 2
+        Words that occur in fewer texts are left out.
+    random_state : int, default 42
+        Seed of the randomized SVD.
+
+    Attributes
+    ----------
+    vocabulary_ : list of str
+        The words that count.
+    idf_ : ndarray of shape (n_words,)
+        Their inverse document frequencies.
+    components_ : ndarray of shape (n_kept, n_words)
+        The directions.
+    mean_, scale_ : ndarray of shape (n_kept,), float
+        Taken away from, and divided out of, every row.
+
+    References
+    ----------
+    Deerwester et al. (1990), "Indexing by latent semantic analysis".
+    """
+
+    def __init__(self, n_components: int = 512, *, min_df: int = 2, random_state: int = 42) -> None:
+        self.n_components = n_components
+        self.min_df = min_df
+        self.random_state = random_state
+
+    def fit(self, texts: Sequence[str]) -> "TermFeatures":
+        """Learn words and directions from texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            At least three texts that share some words.
+
+        Returns
+        -------
+        TermFeatures
+            Itself.
+
+        Raises
+        ------
+        ParameterError
+            No two texts share a word.
+        """
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from threadpoolctl import threadpool_limits
+
+        from movrec.doc2vec import tokenize
+
+        vectorizer = TfidfVectorizer(
+            analyzer=tokenize, sublinear_tf=True, min_df=self.min_df, dtype=np.float32
+        )
+        try:
+            counts = vectorizer.fit_transform(texts)
+        except ValueError as error:
+            raise ParameterError(
+                f"No word occurs in {self.min_df} of the {len(texts)} texts: give longer texts, or more of them."
+            ) from error
+        kept = max(1, min(self.n_components, min(counts.shape) - 1))
+        # On a busy machine BLAS threads wait for each other: one alone is many times faster.
+        with threadpool_limits(1, "blas"):
+            svd = TruncatedSVD(kept, n_iter=2, random_state=self.random_state).fit(counts)
+        self.vocabulary_ = vectorizer.get_feature_names_out().tolist()
+        self.idf_ = vectorizer.idf_.astype(np.float32)
+        # Half precision: nothing is lost that the classifier would notice, and the file is half as big.
+        self.components_ = svd.components_.astype(np.float16).astype(np.float32)
+        self._set_vectorizer()
+        reduced = self._reduce(counts)
+        self.mean_ = reduced.mean(axis=0)
+        self.scale_ = float((reduced - self.mean_).std()) or 1.0
+        return self
+
+    def _set_vectorizer(self) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        from movrec.doc2vec import tokenize
+
+        self._vectorizer = TfidfVectorizer(
+            analyzer=tokenize, sublinear_tf=True, vocabulary=self.vocabulary_, dtype=np.float32
+        )
+        self._vectorizer.idf_ = self.idf_
+
+    def _reduce(self, counts: Any) -> np.ndarray:
+        return np.asarray(counts @ self.components_.T, dtype=np.float32)
+
+    def transform(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the features of texts, seen or unseen.
+
+        Parameters
+        ----------
+        texts : sequence of str, length n
+            Any number of texts.
+
+        Returns
+        -------
+        ndarray of shape (n, n_kept), float32
+            One row a text, centred, with a standard deviation of about 1.
+        """
+        return (self._reduce(self._vectorizer.transform(texts)) - self.mean_) / self.scale_
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write words as JSON and arrays without pickle into a folder, made where it is missing."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        description = {
+            "n_components": self.n_components,
+            "min_df": self.min_df,
+            "random_state": self.random_state,
+            "scale": self.scale_,
+            "vocabulary": self.vocabulary_,
+        }
+        text = json.dumps(description, ensure_ascii=False)
+        (folder / "terms.json").write_text(text, encoding="utf-8")
+        arrays = {"idf": self.idf_, "components": self.components_.astype(np.float16), "mean": self.mean_}
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> "TermFeatures":
+        """Read back what `save` wrote; a missing or damaged file raises `ModelError`."""
+        folder = Path(folder)
+        try:
+            description = json.loads((folder / "terms.json").read_text(encoding="utf-8"))
+            scale, vocabulary = description.pop("scale"), description.pop("vocabulary")
+            terms = cls(description.pop("n_components"), **description)
+            arrays = [np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("idf", "components", "mean")]
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            raise ModelError(
+                f"The term features in {folder} are missing or damaged ({_first_line(error)}): build the model again."
+            ) from error
+        terms.vocabulary_, terms.scale_ = vocabulary, scale
+        terms.idf_, components, terms.mean_ = arrays
+        terms.components_ = components.astype(np.float32)
+        terms._set_vectorizer()
+        return terms
+
+# %% ../nbs/03_recommend.ipynb #58a6097c
+class TextModel:
+    """Everything that is learned from the texts of a catalogue.
+
+    Parameters
+    ----------
+    embedder : Doc2VecEmbedder, optional
+        Default: one with its own defaults.
+    classifier : GenreClassifier, optional
+        Default: one with its own defaults.
+    space : JoinedSpace, optional
+        Default: one with its own defaults.
+    terms : TermFeatures, optional
+        Default: one with its own defaults.
+    text_fields : sequence of str, default ("title", "overview")
+        What makes a film's text.
+    progress : bool, default True
+        Show progress bars, of default parts.
+
+    Attributes
+    ----------
+    embedder, classifier, space, terms
+        Fitted by `fit`.
+    seconds_ : dict of str to float
+        How long each stage of `fit` took.
+    """
+
+    def __init__(
+        self,
+        embedder: "Doc2VecEmbedder | None" = None,
+        classifier: "GenreClassifier | None" = None,
+        space: JoinedSpace | None = None,
+        terms: TermFeatures | None = None,
+        *,
+        text_fields: Sequence[str] = ("title", "overview"),
+        progress: bool = True,
+    ) -> None:
+        from movrec.classifier import GenreClassifier
+        from movrec.doc2vec import Doc2VecEmbedder
+
+        self.embedder = embedder or Doc2VecEmbedder(progress=progress)
+        self.classifier = classifier or GenreClassifier(progress=progress)
+        self.space = space or JoinedSpace()
+        self.terms = terms or TermFeatures()
+        self.text_fields = tuple(text_fields)
+
+    def fit(self, films: pd.DataFrame) -> "TextModel":
+        """Train on the films of a catalogue.
+
+        Parameters
+        ----------
+        films : DataFrame, n rows
+            A film table.
+
+        Returns
+        -------
+        TextModel
+            Itself. ``embedder.document_vectors_`` are the films' document vectors.
+        """
+        from movrec.doc2vec import film_texts
+
+        clock = _Stopwatch()
+        texts = film_texts(films, self.text_fields)
+        documents = self.embedder.fit_transform(texts)
+        words = word_means(self.embedder, texts)
+        clock.lap("embedder")
+        self.space.fit(films, documents, words)
+        self.terms.fit(texts)
+        clock.lap("terms")
+        self.classifier.fit(self._join(documents, words, texts), films["genres"].tolist())
+        clock.lap("classifier")
+        self.seconds_ = clock.seconds
+        return self
+
+    def embed(self, films: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Return document vectors, by inference, and word means.
+
+        Parameters
+        ----------
+        films : DataFrame, n rows
+            Films, seen or unseen; the text fields are read.
+
+        Returns
+        -------
+        (ndarray, ndarray), each of shape (n, vector_size)
+            Document vectors and word means.
+        """
+        from movrec.doc2vec import film_texts
+
+        texts = film_texts(films, self.text_fields)
+        return self.embedder.transform(texts), word_means(self.embedder, texts)
+
+    def features(self, films: pd.DataFrame, documents: np.ndarray, words: np.ndarray) -> np.ndarray:
+        """Return what the classifier reads.
+
+        Parameters
+        ----------
+        films : DataFrame, n rows
+            Films, seen or unseen.
+        documents, words : ndarray of shape (n, vector_size)
+            What `embed` returned for them.
+
+        Returns
+        -------
+        ndarray of shape (n, n_features), float32
+            The text part of the joined space beside the term features.
+        """
+        from movrec.doc2vec import film_texts
+
+        return self._join(documents, words, film_texts(films, self.text_fields))
+
+    def _join(self, documents: np.ndarray, words: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        text = self.space.text_features(documents, words)
+        # A unit vector of d dimensions has small coordinates; times sqrt(d) they are as large as the terms'.
+        return np.hstack([np.sqrt(text.shape[1], dtype=np.float32) * text, self.terms.transform(texts)])
+
+    def predict_proba(self, films: pd.DataFrame) -> np.ndarray:
+        """Return genre probabilities, (n, n_genres) in the order of ``classifier.classes_``."""
+        return self.classifier.predict_proba(self.features(films, *self.embed(films)))
+
+    def predict(self, films: pd.DataFrame) -> list[list[str]]:
+        """Return the genres that are predicted for each film, at the tuned thresholds."""
+        return self.classifier.predict(self.features(films, *self.embed(films)))
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write each part into a folder of its own inside `folder`."""
+        for name in _PARTS:
+            getattr(self, name).save(Path(folder) / name)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], text_fields: Sequence[str]) -> "TextModel":
+        """Read back what `save` wrote; damage raises `ModelError`."""
+        from movrec.classifier import GenreClassifier
+        from movrec.doc2vec import Doc2VecEmbedder
+
+        kinds = {"embedder": Doc2VecEmbedder, "classifier": GenreClassifier, "space": JoinedSpace, "terms": TermFeatures}
+        parts = {name: kinds[name].load(Path(folder) / name) for name in _PARTS}
+        parts["embedder"].set_params(progress=False)
+        return cls(**parts, text_fields=text_fields)
+
+
+_PARTS = ("embedder", "classifier", "space", "terms")
+
+
+class _Stopwatch:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = round(now - self._last, 2)
+        self._last = now
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 # %% ../nbs/03_recommend.ipynb #90ca0b0d
 _TABLE = "films"
@@ -920,10 +1226,6 @@ def _to_frame(rows: Any) -> pd.DataFrame:
         frame["vote_count"] = frame["vote_count"].astype("Int32")
     return frame
 
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
 # %% ../nbs/03_recommend.ipynb #b5fe4708
 _FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -949,19 +1251,6 @@ def _restore_interrupted(path: Path) -> None:
         for left in sorted(path.parent.glob(f".{path.name}.*.old.part")):
             os.replace(left, path)
             break
-
-
-class _Stopwatch:
-    """Seconds by stage, and the highest memory use so far."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = round(now - self._last, 2)
-        self._last = now
 
 # %% ../nbs/03_recommend.ipynb #d93f04c0
 def _describe_files(folder: Path) -> dict[str, dict[str, Any]]:
@@ -1118,10 +1407,8 @@ class Recommender:
         The model folder.
     manifest : dict
         Versions, parameters, counts, build times and checksums.
-    embedder : Doc2VecEmbedder
-        The fitted embedder; take it out and use it.
-    classifier : GenreClassifier
-        The fitted classifier of genres.
+    text_model : TextModel
+        The models that read a text; `embedder` and `classifier` are parts of it.
     space : JoinedSpace
         How a document vector and the other evidence become one vector.
     store : FilmStore
@@ -1142,7 +1429,7 @@ class Recommender:
         self,
         path: Path,
         manifest: dict[str, Any],
-        space: "JoinedSpace",
+        space: JoinedSpace,
         store: FilmStore,
     ) -> None:
         self.path = path
@@ -1151,20 +1438,21 @@ class Recommender:
         self.store = store
         self._read_films()
 
-    # A film of the catalogue has its vectors in the table already: gensim and torch, slow to
-    # import, are loaded by the first question about a text.
     @cached_property
+    def text_model(self) -> TextModel:
+        """The models that read a text. A film of the catalogue does not need them, so gensim and
+        torch, slow to import, are loaded by the first question about a text."""
+        return TextModel.load(self.path, self.manifest["text_fields"])
+
+    @property
     def embedder(self) -> "Doc2VecEmbedder":
-        from movrec.doc2vec import Doc2VecEmbedder
+        """The fitted embedder; take it out and use it."""
+        return self.text_model.embedder
 
-        embedder = Doc2VecEmbedder.load(self.path / "embedder")
-        return embedder.set_params(progress=False)
-
-    @cached_property
+    @property
     def classifier(self) -> "GenreClassifier":
-        from movrec.classifier import GenreClassifier
-
-        return GenreClassifier.load(self.path / "classifier")
+        """The fitted classifier of genres."""
+        return self.text_model.classifier
 
     @classmethod
     def build(
@@ -1175,7 +1463,8 @@ class Recommender:
         text_fields: Sequence[str] = ("title", "overview"),
         embedder: "Doc2VecEmbedder | None" = None,
         classifier: "GenreClassifier | None" = None,
-        space: "JoinedSpace | None" = None,
+        space: JoinedSpace | None = None,
+        terms: TermFeatures | None = None,
         progress: bool = True,
     ) -> "Recommender":
         """Train on a catalogue and write a model folder.
@@ -1190,8 +1479,8 @@ class Recommender:
         text_fields : sequence of str, default ("title", "overview")
             What the embedder reads. Genre names stay out: a classifier that is trained on
             vectors of a text with the genres in it reads the answer.
-        embedder, classifier, space : optional
-            Unfitted estimators with your parameters; default: each with its own defaults.
+        embedder, classifier, space, terms : optional
+            Unfitted parts with your parameters; defaults as for `TextModel`.
         progress : bool, default True
             Show a progress bar for each stage, on stderr.
 
@@ -1209,11 +1498,10 @@ class Recommender:
 
         Notes
         -----
-        The stages: texts to document vectors, vectors to genre probabilities, the joined space,
-        the LanceDB table. ``manifest["seconds"]`` says how long each took.
+        The stages: texts to document vectors and term features, these to genre probabilities,
+        the joined space, the LanceDB table. ``manifest["seconds"]`` says how long each took.
         """
-        from movrec.classifier import GenreClassifier
-        from movrec.doc2vec import Doc2VecEmbedder, film_texts
+        from movrec.doc2vec import film_texts
 
         films = check_films(films)
         if len(films) < _LEAST_FILMS:
@@ -1222,25 +1510,18 @@ class Recommender:
             )
         path = Path(path).expanduser()
         _check_target(path)
-        embedder = embedder or Doc2VecEmbedder(progress=progress)
-        classifier = classifier or GenreClassifier(progress=progress)
-        space = space or JoinedSpace()
         with _new_folder(path, _MANIFEST) as folder:
+            model = TextModel(embedder, classifier, space, terms, text_fields=text_fields, progress=progress)
+            model.fit(films)
             clock = _Stopwatch()
-            texts = film_texts(films, text_fields)
-            documents = embedder.fit_transform(texts)
-            words = word_means(embedder, texts)
-            clock.lap("embedder")
-            space.fit(films, documents, words)
-            classifier.fit(space.text_features(documents, words), films["genres"].tolist())
-            clock.lap("classifier")
-            FilmStore.create(folder, films, documents, space.transform(films, documents, words))
+            documents = model.embedder.document_vectors_
+            words = word_means(model.embedder, film_texts(films, text_fields))
+            FilmStore.create(folder, films, documents, model.space.transform(films, documents, words))
             clock.lap("table")
-            embedder.save(folder / "embedder")
-            classifier.save(folder / "classifier")
-            space.save(folder / "space")
+            model.save(folder)
             clock.lap("files")
-            _write_manifest(folder, _new_manifest(films, text_fields, clock.seconds))
+            seconds = {**model.seconds_, **clock.seconds}
+            _write_manifest(folder, _new_manifest(films, text_fields, seconds))
         return cls.open(path)
 
     @classmethod
@@ -1431,8 +1712,8 @@ class Recommender:
         _check_choice("metric", metric, Metric)
         k = _check_k(k, len(self.films))
         film = self._film_of_text(overview, title)
-        documents, words = self._embed(film)
-        features = self.space.text_features(documents, words)
+        documents, words = self.text_model.embed(film)
+        features = self.text_model.features(film, documents, words)
         if space == "joined":
             vector = self.space.transform(film, documents, words, self._probabilities(features))[0]
         else:
@@ -1473,7 +1754,8 @@ class Recommender:
         ParameterError
             The overview is empty, or the embedder knows none of its words.
         """
-        features = self.space.text_features(*self._embed(self._film_of_text(overview, title)))
+        film = self._film_of_text(overview, title)
+        features = self.text_model.features(film, *self.text_model.embed(film))
         probabilities = self.classifier.predict_proba(features)[0]
         predicted = set(self.classifier.predict(features)[0])
         table = pd.DataFrame({"genre": self.classifier.classes_, "probability": probabilities})
@@ -1511,8 +1793,8 @@ class Recommender:
                 f"{len(present)} of the films are in the catalogue already (id {present[0]} is "
                 f"{self.find(present[0])['title']!r}): leave them out."
             )
-        documents, words = self._embed(films)
-        probabilities = self._probabilities(self.space.text_features(documents, words))
+        documents, words = self.text_model.embed(films)
+        probabilities = self._probabilities(self.text_model.features(films, documents, words))
         joined = self.space.transform(films, documents, words, probabilities)
         self.store.add(films, documents, joined)
         self._read_films()
@@ -1651,19 +1933,12 @@ class Recommender:
         return _genre_matrix(known, self.genres)
 
     def _predicted_genres(self, film: pd.Series) -> list[str]:
-        return self.classifier.predict(self.space.text_features(*self._embed(film.to_frame().T)))[0]
+        return self.text_model.predict(film.to_frame().T)[0]
 
     def _probabilities(self, features: np.ndarray) -> np.ndarray:
         """Return genre probabilities in the order of the joined space."""
         table = pd.DataFrame(self.classifier.predict_proba(features), columns=self.classifier.classes_)
         return table.reindex(columns=self.space.genres_, fill_value=0.0).to_numpy()
-
-    def _embed(self, films: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Return document vectors by inference, and word means."""
-        from movrec.doc2vec import film_texts
-
-        texts = film_texts(films, self.manifest["text_fields"])
-        return self.embedder.transform(texts), word_means(self.embedder, texts)
 
     def _film_of_text(self, overview: str, title: str | None) -> pd.DataFrame:
         if not isinstance(overview, str) or not overview.strip():
