@@ -4,6 +4,7 @@
 #   make demo PYTHON=python3.12      with that Python instead of the first one that fits
 #   make test PYTEST_ARGS="-k cli"   what is handed on to pytest
 #   make lab LAB_ARGS="--no-browser" what is handed on to JupyterLab
+#   make bench BENCH_ARGS="--help"   what is handed on to benchmarks/compare.py
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -20,7 +21,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 OLDEST := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 NEWEST := $(shell sed -n 's/^max_python *= *//p' settings.ini)
 
-.PHONY: help demo test lab prepare clean
+.PHONY: help demo test lab bench prepare clean
 
 help:  ## this list
 	@echo "movrec: run one of"
@@ -40,6 +41,10 @@ test: $(VENV)/.installed-dev  ## all tests: generated files, every notebook, tes
 lab: $(VENV)/.installed-lab  ## open the notebooks in JupyterLab
 	@echo "==> Starting JupyterLab in your browser (Ctrl-C here ends it)"
 	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/nbs/00_ingest.ipynb $(LAB_ARGS)
+
+bench: $(VENV)/.installed-minilm  ## movrec beside other methods: tables and ratios, in half an hour
+	@echo "==> Training and measuring; the slow one is the recipe that movrec is compared with"
+	@$(PY) benchmarks/compare.py $(BENCH_ARGS)
 
 prepare: $(VENV)/.installed-dev  ## before a commit: export, clean, write README.md, then test
 	@echo "==> Writing links, modules, clean notebooks and README.md"

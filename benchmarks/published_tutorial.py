@@ -124,7 +124,7 @@ class PublishedTutorial:
             self.micro_f1 = float(f1_score(test_y.numpy(), predicted, average="micro"))
 
     def _write_table(self, folder: str | Path) -> None:
-        os.environ.setdefault("LANCE_LOG", "error")
+        os.environ.setdefault("LANCEDB_LOG", "error")
         import lancedb
 
         self.rows = [

@@ -461,6 +461,55 @@ def _facts(recommender: "Recommender") -> list[tuple[str, str]]:
         ("time to build", ", ".join(stages)),
     ]
 
+# %% ../nbs/05_cli.ipynb #bdac14dd
+def _measure_table(measures: "pd.DataFrame", k: int) -> "Table":
+    """Return the measures as a table: what, how much, how sure, over how many films."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column(f"At {k}")
+    for heading in ("Value", "95 % interval", "Films"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in measures.itertuples():
+        interval = f"{row.low:.3f} to {row.high:.3f}"
+        table.add_row(row.Index.replace("_", " "), f"{row.value:.3f}", interval, f"{row.n:,}")
+    return table
+
+
+@app.command(
+    "evaluate",
+    help="Measure how good a model's recommendations are.",
+    epilog="Example: movrec evaluate --ratings ratings_small.csv --links links_small.csv",
+)
+def _evaluate(
+    ratings: Annotated[
+        str | None,
+        typer.Option(
+            "--ratings", metavar="FILE", help="MovieLens' ratings: are the same people's films found?"
+        ),
+    ] = None,
+    links: Annotated[
+        str | None,
+        typer.Option("--links", metavar="FILE", help="MovieLens' links, which go with --ratings."),
+    ] = None,
+    k: _K = 10,
+    model: _Model = _DEFAULT_MODEL,
+    as_json: _Json = False,
+) -> None:
+    from movrec.evaluate import evaluate, read_ratings
+    from movrec.ingest import ParameterError
+    from movrec.recommend import Recommender
+
+    if (ratings is None) != (links is None):
+        raise ParameterError("--ratings and --links go together: give both files, or neither.")
+    rated = None if ratings is None else read_ratings(ratings, links)
+    measures = evaluate(Recommender.open(model), rated, k=k)
+    if as_json:
+        _print_json(_records(measures.reset_index(names="measure")))
+    else:
+        _console().print(_measure_table(measures, k))
+
 # %% ../nbs/05_cli.ipynb #020b1fe2
 _OutputFile = Annotated[
     str, typer.Argument(metavar="FILE", help="Ends in .csv, .csv.gz, .parquet or .jsonl.")

@@ -18,7 +18,8 @@ from movrec.cli import app, main
 
 START = [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())"]
 COMMANDS = [
-    "build", "recommend", "genres", "info", "add", "export", "embeddings", "download", "demo"
+    "build", "recommend", "genres", "info", "evaluate", "add", "export", "embeddings", "download",
+    "demo",
 ]  # fmt: skip
 # What changes how a program prints, or which model it takes.
 VARIABLES = [
@@ -282,6 +283,32 @@ def test_info(movrec):
         assert expected in out
     code, out, err = movrec("info", "--json")
     assert json.loads(out)["films"] == 602
+
+
+def test_evaluate(movrec, tmp_path):
+    code, out, err = movrec("evaluate", "-k", "5")
+    assert (code, err) == (0, "")
+    for expected in ("At 5", "genre jaccard", "collection recall", "popularity bias", "602"):
+        assert expected in out
+    code, out, err = movrec("evaluate", "--json")
+    measures = {row["measure"]: row for row in json.loads(out)}
+    assert code == 0 and "co_rating_recall" not in measures
+    assert set(measures["genre_jaccard"]) == {"measure", "value", "low", "high", "n", "short"}
+
+
+def test_evaluate_with_ratings(movrec, tmp_path):
+    films = pd.read_csv("films.csv")["id"].head(40)
+    likes = [(user, film) for user in range(60) for film in range(40) if (user + film) % 3 == 0]
+    ratings = pd.DataFrame(likes, columns=["userId", "movieId"]).assign(rating=5)
+    ratings.to_csv(tmp_path / "ratings.csv", index=False)
+    links = pd.DataFrame({"movieId": range(40), "tmdbId": films})
+    links.to_csv(tmp_path / "links.csv", index=False)
+    files = ["--ratings", str(tmp_path / "ratings.csv"), "--links", str(tmp_path / "links.csv")]
+    code, out, err = movrec("evaluate", *files)
+    assert (code, err) == (0, "") and "co rating recall" in out
+    for wrong in (files[:2], files[2:], ["--ratings", "nowhere.csv", *files[2:]], ["-k", "0"], ["-k", "602"]):
+        code, out, err = movrec("evaluate", *wrong)
+        assert code == 2 and out == "" and is_one_sentence(err)
 
 
 def test_the_model_may_be_named_by_the_environment(movrec, monkeypatch, tmp_path):

@@ -1,0 +1,472 @@
+"""The measures against slow and plain counting, odd tables, damaged files; the benchmark's parts."""
+
+import gzip
+import importlib.util
+import itertools
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from movrec import evaluate as module
+from movrec.classifier import GenreClassifier
+from movrec.doc2vec import Doc2VecEmbedder
+from movrec.evaluate import (
+    Contender,
+    LinearBaseline,
+    catalogue_coverage,
+    co_rating_recall,
+    collection_recall,
+    compare,
+    evaluate,
+    genre_jaccard,
+    genre_report,
+    intra_list_diversity,
+    popularity_bias,
+    read_ratings,
+    vector_contender,
+)
+from movrec.ingest import CatalogueError, ParameterError, read_movies
+from movrec.recommend import Recommender, TextModel
+
+ROOT = Path(__file__).resolve().parents[1]
+MEASURES = [
+    genre_jaccard,
+    collection_recall,
+    catalogue_coverage,
+    popularity_bias,
+    intra_list_diversity,
+]
+each_measure = pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.__name__)
+
+
+@pytest.fixture(scope="module")
+def chance():
+    """Sixty films with genres, series and votes drawn by chance, and lists of 12, in any order."""
+    draw = np.random.default_rng(0)
+    n = 60
+    names = np.array(["Action", "Comedy", "Drama", "Horror", "Music"])
+    films = pd.DataFrame(
+        {
+            "id": draw.permutation(1000)[:n] + 1,
+            "title": [f"Film {row}" for row in range(n)],
+            "genres": [list(names[draw.random(5) < 0.4]) for _ in range(n)],
+            "collection": [f"Series {row % 9}" if row < 40 else None for row in range(n)],
+            "vote_count": draw.integers(0, 30, n),
+        }
+    )
+    rows = []
+    for row in range(n):
+        others = draw.permutation([other for other in range(n) if other != row])[:12]
+        rows += [(films["id"][row], rank + 1, films["id"][o], 0.5) for rank, o in enumerate(others)]
+    table = pd.DataFrame(rows, columns=["id", "rank", "recommended_id", "similarity"])
+    return films, table.sample(frac=1, random_state=0)
+
+
+def lists_of(table, k):
+    ordered = table.sort_values(["id", "rank"])
+    return {film: list(part["recommended_id"][:k]) for film, part in ordered.groupby("id")}
+
+
+def jaccard(first, second):
+    return len(first & second) / len(first | second) if first | second else 0.0
+
+
+# ---- the same figures, counted one film at a time -----------------------------------------------
+
+
+@pytest.mark.parametrize("k", [1, 3, 10, 50])
+def test_genre_jaccard_is_what_counting_gives(chance, k):
+    films, table = chance
+    genres = {film.id: set(film.genres) for film in films.itertuples()}
+    expected = [
+        np.mean([jaccard(genres[film], genres[other]) for other in others])
+        for film, others in lists_of(table, k).items()
+        if genres[film]
+    ]
+    found = genre_jaccard(table, films, k)
+    assert found.value == pytest.approx(np.mean(expected))
+    assert found.n == len(expected)
+    assert found.short == (len(expected) if k > 12 else 0)
+
+
+@pytest.mark.parametrize("k", [1, 3, 10, 50])
+def test_collection_recall_is_what_counting_gives(chance, k):
+    films, table = chance
+    series = {film.id: film.collection for film in films.itertuples() if film.collection}
+    members = {name: {f for f, of in series.items() if of == name} for name in set(series.values())}
+    expected = []
+    for film, others in lists_of(table, k).items():
+        if film in series and len(members[series[film]]) > 1:
+            siblings = members[series[film]] - {film}
+            expected.append(len(siblings & set(others)) / min(k, len(siblings)))
+    found = collection_recall(table, films, k)
+    assert (found.value, found.n) == (pytest.approx(np.mean(expected)), len(expected))
+
+
+@pytest.mark.parametrize("k", [2, 10, 50])
+def test_what_kind_of_lists_is_what_counting_gives(chance, k):
+    films, table = chance
+    lists = lists_of(table, k)
+    assert catalogue_coverage(table, films, k).value == pytest.approx(
+        len(set().union(*lists.values())) / len(films)
+    )
+    votes = films.set_index("id")["vote_count"]
+    percentile = {f: ((votes < votes[f]).sum() + (votes == votes[f]).sum() / 2) / 60 for f in votes.index}
+    bias = [np.mean([percentile[o] for o in lists[f]]) - percentile[f] for f in lists]
+    assert popularity_bias(table, films, k).value == pytest.approx(np.mean(bias))
+    genres = {film.id: set(film.genres) for film in films.itertuples()}
+    diversity = [
+        np.mean([1 - jaccard(genres[a], genres[b]) for a, b in itertools.combinations(lists[f], 2)])
+        for f in lists
+    ]
+    assert intra_list_diversity(table, films, k).value == pytest.approx(np.mean(diversity))
+
+
+def ratings_by_chance(films, n_people=120):
+    draw = np.random.default_rng(1)
+    taste = draw.random((n_people, 4)) @ draw.random((4, len(films)))
+    stars = np.clip(np.round(taste * 2 + draw.normal(1.5, 1, taste.shape)), 0.5, 5)
+    person, row = np.nonzero(draw.random(taste.shape) < 0.6)
+    return pd.DataFrame({"user_id": person, "id": films["id"].to_numpy()[row], "rating": stars[person, row]})
+
+
+@pytest.mark.parametrize("k", [3, 10])
+def test_co_rating_recall_is_what_counting_gives(chance, k):
+    films, table = chance
+    ratings = ratings_by_chance(films)
+    liked = ratings[ratings["rating"] >= 4]
+    people = {film: set(part["user_id"]) for film, part in liked.groupby("id")}
+    n = liked["user_id"].nunique()
+    rated = [film for film in films["id"] if len(people.get(film, ())) >= 15]
+    assert 20 < len(rated) < 60
+    expected, short = [], 0
+    for film in rated:
+        lift = {}
+        for other in rated:
+            together = len(people[film] & people[other])
+            if other != film and together >= 4:
+                lift[other] = n * together / (len(people[film]) * len(people[other]) + n / 2)
+        true = set(sorted(lift, key=lift.get, reverse=True)[:20])
+        if true:
+            first = [other for other in lists_of(table, 12)[film] if other in rated][:k]
+            short += len(first) < k
+            expected.append(len(true & set(first)) / k)
+    found = co_rating_recall(table, films, ratings, k=k)
+    assert (found.n, found.short) == (len(expected), short)
+    assert found.value == pytest.approx(np.mean(expected))
+
+
+# ---- intervals ------------------------------------------------------------------------------------
+
+
+@each_measure
+def test_the_interval_contains_the_value_and_depends_on_the_seed_alone(chance, measure):
+    films, table = chance
+    first = measure(table, films)
+    assert first.low <= first.value <= first.high
+    assert first == measure(table, films)
+    other = measure(table, films, random_state=7)
+    assert other.value == first.value
+    if measure is not catalogue_coverage:  # here every film is recommended: 1, with no doubt
+        assert (other.low, other.high) != (first.low, first.high)
+        narrow = measure(table, films, confidence=0.5)
+        assert first.low < narrow.low < narrow.high < first.high
+
+
+def test_the_interval_is_as_wide_as_theory_has_it():
+    draw = np.random.default_rng(3)
+    values = draw.normal(0, 1, 4000)
+    found = module._mean_with_interval(values, n_bootstrap=2000)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(4000), rel=0.1)
+
+
+def test_ten_thousand_films_take_seconds():
+    draw = np.random.default_rng(0)
+    n = 10_000
+    films = pd.DataFrame(
+        {
+            "id": np.arange(n),
+            "genres": [[f"G{g}" for g in draw.integers(0, 20, 3)] for _ in range(n)],
+            "collection": [f"C{c}" for c in draw.integers(0, 4000, n)],
+            "vote_count": draw.integers(0, 5000, n),
+        }
+    )
+    table = pd.DataFrame(
+        {
+            "id": np.repeat(np.arange(n), 10),
+            "rank": np.tile(np.arange(1, 11), n),
+            "recommended_id": (np.repeat(np.arange(n), 10) + np.tile(np.arange(1, 11), n) * 7) % n,
+        }
+    )
+    start = time.process_time()
+    for measure in MEASURES:
+        measure(table, films)
+    assert time.process_time() - start < 15
+
+
+# ---- tables that cannot be judged -----------------------------------------------------------------
+
+
+@each_measure
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda t: t.drop(columns="rank"), "lacks the column 'rank'"),
+        (lambda t: t.assign(recommended_id=-5), "not in the film table"),
+        (lambda t: t.assign(id=-5), "not in the film table"),
+        (lambda t: t.assign(recommended_id=t["id"]), "for itself"),
+        (lambda t: pd.concat([t, t.head(1)]), "twice"),
+        (lambda t: t.head(0), "nothing to judge"),
+    ],
+)
+def test_a_table_that_cannot_be_judged_is_refused(chance, measure, change, words):
+    films, table = chance
+    with pytest.raises(ParameterError, match=words) as caught:
+        measure(change(table), films)
+    assert "\n" not in str(caught.value)
+
+
+@each_measure
+@pytest.mark.parametrize("options", [{"k": 0}, {"k": 2.5}, {"k": True}, {"confidence": 1}, {"n_bootstrap": 0}])
+def test_numbers_out_of_range_are_refused(chance, measure, options):
+    films, table = chance
+    with pytest.raises(ParameterError, match=next(iter(options))):
+        measure(table, films, **options)
+
+
+def test_a_film_table_without_the_column_is_refused(chance):
+    films, table = chance
+    for measure, column in ((genre_jaccard, "genres"), (collection_recall, "collection"), (popularity_bias, "vote_count")):
+        with pytest.raises(CatalogueError, match=repr(column)):
+            measure(table, films.drop(columns=column))
+    with pytest.raises(CatalogueError, match="no list"):
+        genre_jaccard(table, films.assign(genres="Action, Drama"))
+    with pytest.raises(CatalogueError, match="twice"):
+        genre_jaccard(table, pd.concat([films, films.head(1)]))
+
+
+def test_missing_values_are_passed_over(chance):
+    films, table = chance
+    half = films.copy()
+    half["vote_count"] = half["vote_count"].astype("Int64")
+    half.loc[::2, "vote_count"] = pd.NA
+    assert popularity_bias(table, half).n == 30
+    half["collection"] = half["collection"].where(half.index % 2 == 0, "")
+    assert collection_recall(table, half).n < 40
+    half["genres"] = [[] if row % 3 == 0 else genres for row, genres in enumerate(films["genres"])]
+    assert genre_jaccard(table, half).n < 60
+    single = table[table["rank"] == 1]
+    with pytest.raises(ParameterError, match="two or more"):
+        intra_list_diversity(single, films)
+
+
+# ---- ratings ------------------------------------------------------------------------------------------
+
+
+def write_ratings(folder, ratings="userId,movieId,rating\n1,10,4.5\n2,10,3\n2,11,5\n"):
+    (folder / "ratings.csv").write_text(ratings, encoding="utf-8")
+    links = "movieId,imdbId,tmdbId\n10,1,862\n11,2,\n12,3,863\n"
+    (folder / "links.csv.gz").write_bytes(gzip.compress(links.encode()))
+    return folder / "ratings.csv", folder / "links.csv.gz"
+
+
+def test_ratings_get_the_ids_of_the_catalogue(tmp_path):
+    table = read_ratings(*write_ratings(tmp_path))
+    assert table.to_dict("list") == {"user_id": [1, 2], "id": [862, 862], "rating": [4.5, 3.0]}
+    assert str(table.dtypes["id"]) == "int64"
+
+
+def test_ratings_that_cannot_be_read_are_refused(tmp_path, chance):
+    ratings, links = write_ratings(tmp_path)
+    with pytest.raises(CatalogueError, match="missing.csv"):
+        read_ratings(tmp_path / "missing.csv", links)
+    with pytest.raises(CatalogueError, match="'movieId'"):
+        read_ratings(*write_ratings(tmp_path, "userId,rating\n1,5\n"))
+    with pytest.raises(CatalogueError, match="no film in common"):
+        read_ratings(*write_ratings(tmp_path, "userId,movieId,rating\n1,99,5\n"))
+    with pytest.raises(CatalogueError, match="cannot be read"):
+        read_ratings(*write_ratings(tmp_path, ""))
+    ratings, links = write_ratings(tmp_path)
+    links.write_bytes(links.read_bytes()[:-20])
+    with pytest.raises(CatalogueError, match="links.csv.gz"):
+        read_ratings(ratings, links)
+    films, table = chance
+    with pytest.raises(CatalogueError, match="more ratings"):
+        co_rating_recall(table, films, *write_ratings(tmp_path))
+    with pytest.raises(ParameterError, match="links"):
+        co_rating_recall(table, films, ratings)
+    with pytest.raises(ParameterError, match="read_ratings"):
+        co_rating_recall(table, films, pd.DataFrame({"userId": [1]}))
+
+
+# ---- models ---------------------------------------------------------------------------------------------
+
+
+def test_evaluate_judges_what_the_model_recommends(small_recommender):
+    found = evaluate(small_recommender, k=5)
+    assert list(found.columns) == ["value", "low", "high", "n", "short"]
+    table = small_recommender.recommend_all(5)
+    films = small_recommender.films
+    for measure in MEASURES:
+        assert found.loc[measure.__name__, "value"] == pytest.approx(measure(table, films, 5).value, abs=2e-3)
+    assert "co_rating_recall" not in found.index
+    with pytest.raises(ParameterError, match="600 films"):
+        evaluate(small_recommender, k=600)
+
+
+def test_evaluate_leaves_out_what_the_catalogue_does_not_allow(tmp_path, small_films):
+    films = small_films.head(40)[["id", "title", "overview", "genres"]]
+    recommender = Recommender.build(
+        films,
+        tmp_path / "model",
+        embedder=Doc2VecEmbedder(epochs=2, progress=False),
+        classifier=GenreClassifier(epochs=2, progress=False),
+        progress=False,
+    )
+    assert set(evaluate(recommender).index) == {"genre_jaccard", "catalogue_coverage", "intra_list_diversity"}
+    assert "intra_list_diversity" not in evaluate(recommender, k=1).index
+
+
+def test_compare_judges_every_method_in_one_table(small_recommender):
+    films = small_recommender.films
+    draw = np.random.default_rng(0)
+    ratings = ratings_by_chance(films.head(100))
+    extra = {
+        "noise": lambda films: vector_contender(draw.normal(size=(len(films), 8))),
+        "nothing": lambda films: Contender(lambda rows: np.full((len(rows), len(films)), 0.0)),
+    }
+    table = compare(
+        films, ratings, recommender=small_recommender, extra=extra, n_bootstrap=50, n_queries=3, progress=False
+    )
+    names = ["random", "most popular", "TF-IDF", "noise", "nothing", "plain document vectors", "movrec"]
+    assert [name for name in table.index if not name.startswith("MiniLM")] == names
+    assert table.loc["movrec", "genre_jaccard"] > table.loc["noise", "genre_jaccard"]
+    assert (table["query_ms"] > 0).all() and (table["train_seconds"] >= 0).all()
+    assert table["co_rating_recall"].between(0, 1).all()
+    own = evaluate(small_recommender, ratings)
+    assert table.loc["movrec", "co_rating_recall"] == pytest.approx(own.loc["co_rating_recall", "value"])
+    with pytest.raises(ParameterError, match="other films"):
+        compare(films.head(50), recommender=small_recommender, progress=False)
+
+
+def test_genre_report_has_its_figures_from_unseen_films(small_films):
+    seen = []
+
+    class Watched(Doc2VecEmbedder):
+        def fit(self, texts, y=None):
+            seen.append(set(texts))
+            return super().fit(texts, y)
+
+    def make_model():
+        return TextModel(
+            Watched(epochs=3, progress=False), GenreClassifier(epochs=3, progress=False), progress=False
+        )
+
+    report = genre_report(small_films, random_states=(0, 1), make_model=make_model, progress=False)
+    # Two seeds, each inductive (480 texts) and transductive (all of them).
+    assert [len(texts) for texts in seen] == [480, 600] * 2
+    assert report.runs.groupby("model").size().to_dict() == {"movrec": 4, "TF-IDF + logistic regression": 2}
+    columns = ["micro_f1", "macro_f1", "sample_f1", "jaccard", "hit_rate"]
+    assert report.runs[columns].apply(lambda column: column.between(0, 1)).all(axis=None)
+    summary = report.summary.loc[("movrec", "unseen films")]
+    runs = report.runs[(report.runs["model"] == "movrec") & (report.runs["setting"] == "unseen films")]
+    assert summary["micro_f1"] == pytest.approx(runs["micro_f1"].mean())
+    assert summary["micro_f1_spread"] == pytest.approx(runs["micro_f1"].std())
+    assert report.reliability["decisions"].sum() == sum(120 * len(make_classes(small_films, seed)) for seed in (0, 1))
+    assert "micro_f1" in str(report) and "<table" in report._repr_html_()
+
+
+def make_classes(films, seed):
+    from sklearn.model_selection import train_test_split
+
+    training, _ = train_test_split(np.arange(len(films)), test_size=0.2, random_state=seed)
+    return {name for names in films["genres"].iloc[training] for name in names}
+
+
+@pytest.mark.parametrize("options", [{"test_fraction": 0}, {"test_fraction": 1.0}, {"random_states": ()}])
+def test_genre_report_refuses_what_makes_no_split(small_films, options):
+    with pytest.raises(ParameterError, match=next(iter(options))):
+        genre_report(small_films, progress=False, **options)
+
+
+def test_genre_report_needs_enough_films(small_films):
+    with pytest.raises(ParameterError, match="too few"):
+        genre_report(small_films.head(20), progress=False)
+
+
+def test_the_baseline_always_names_a_genre(small_films):
+    texts = small_films["overview"].tolist()
+    baseline = LinearBaseline().fit(texts, small_films["genres"].tolist())
+    predicted = baseline.predict(["", "A detective hunts a killer.", "zzz"])
+    assert all(predicted) and 0 < baseline.threshold_ < 1
+    assert baseline.predict_proba(["", "x"]).shape == (2, len(baseline.classes_))
+
+
+def test_importing_evaluate_is_cheap():
+    import subprocess
+
+    code = "import sys, movrec.evaluate; print([m for m in ('torch', 'gensim', 'lancedb', 'sklearn', 'scipy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# ---- real rows --------------------------------------------------------------------------------------------
+
+
+def test_the_definitions_on_real_rows(real_data):
+    folder = real_data.parent
+    ratings = read_ratings(folder / "ratings_small.csv.gz", folder / "links_small.csv.gz")
+    films = read_movies(real_data, progress=False)
+    scores = module._random_contender(films).scores
+    found = module._measure_all(films, scores, ratings, 10, n_bootstrap=100)
+    assert found["genre_jaccard"].value == pytest.approx(0.17, abs=0.01)
+    assert found["collection_recall"].value < 0.01
+    assert found["co_rating_recall"].value == pytest.approx(20 / 430, abs=0.02)
+    assert found["catalogue_coverage"].value > 0.99
+    assert abs(found["popularity_bias"].value) < 0.01
+
+
+# ---- the benchmark ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    path = ROOT / "benchmarks" / "compare.py"
+    if not path.is_file():
+        pytest.skip("the benchmarks are not part of this copy")
+    sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location("benchmark_compare", path)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    yield loaded
+    sys.path.remove(str(path.parent))
+
+
+def test_the_published_recipe_reads_the_answer(small_films, tmp_path, benchmark, monkeypatch):
+    import published_tutorial
+
+    monkeypatch.setattr(published_tutorial, "CALLS_OF_TRAIN", 1)
+    monkeypatch.setattr(published_tutorial, "NETWORK_EPOCHS", 2)
+    recipe = published_tutorial.PublishedTutorial(small_films.head(200), tmp_path)
+    assert recipe.vectors.shape == (200, 100)
+    assert "genres : " in " ".join(recipe._documents(True)[0])
+    assert "genres : " not in " ".join(recipe._documents(False)[0])
+    title = small_films["title"][0]
+    assert title in recipe.get_recommendations(title)  # one of its faults
+
+
+def test_the_stored_result_can_be_shown(benchmark):
+    if not benchmark.RESULT.is_file():
+        pytest.skip("no result is stored")
+    result = json.loads(benchmark.RESULT.read_text(encoding="utf-8"))
+    text = benchmark.to_markdown(result)
+    assert "**movrec**" in text and "published tutorial" in text
+    notebook = (ROOT / "nbs" / "04_evaluate.ipynb").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        if line.startswith("| "):
+            assert json.dumps(line, ensure_ascii=False)[1:-1] in notebook
