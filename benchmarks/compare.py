@@ -74,15 +74,27 @@ def machine() -> str:
     )
 
 
-def run(arguments: argparse.Namespace) -> dict:
-    """Train, measure and time everything once."""
-    from movrec.evaluate import Contender, compare, genre_report, vector_contender
+def run(arguments: argparse.Namespace, result: dict) -> None:
+    """Train, measure and time once, and put what is found into `result`."""
+    films, ratings, source = read_data(arguments.films)
+    if (result.get("source"), result.get("films")) != (source, len(films)):
+        result.clear()
+    result.update(source=source, films=len(films))
+    parts = {"recommendations": compare_recommendations, "genres": compare_genres}
+    for name, part in parts.items():
+        if arguments.only in (None, name):
+            started, on = time.time(), machine()
+            say(f"{name}: {len(films):,} films from {source}; {on}")
+            found = part(arguments, films, ratings)
+            found.update(machine=on, minutes=round((time.time() - started) / 60, 1))
+            result[name] = found
+
+
+def compare_recommendations(arguments: argparse.Namespace, films, ratings) -> dict:
+    """The table of methods, each trained and timed in this run."""
+    from movrec.evaluate import Contender, compare, vector_contender
     from published_tutorial import PublishedTutorial
 
-    films, ratings, source = read_data(arguments.films)
-    started = time.time()
-    result = {"source": source, "films": len(films), "machine": machine()}
-    say(f"{len(films):,} films from {source}; {result['machine']}")
     recipes = {}
 
     def recipe(name: str, genres_in_text: bool):
@@ -102,24 +114,33 @@ def run(arguments: argparse.Namespace) -> dict:
         extra = {RECIPE: recipe(RECIPE, True), RECIPE_NO_LEAK: recipe(RECIPE_NO_LEAK, False)}
     with tempfile.TemporaryDirectory() as folder:
         table = compare(films, ratings, extra=extra, progress=False)
-    result["table"] = json.loads(table.to_json(orient="index", double_precision=5))
-    result["recipes"] = recipes
-    say("genres: training on four fifths, once or twice for each seed")
+    return {"table": rounded(table, "index"), "recipes": recipes}
+
+
+def compare_genres(arguments: argparse.Namespace, films, ratings) -> dict:
+    """The report of predicted genres over several splits."""
+    from movrec.evaluate import genre_report
+
     report = genre_report(films, random_states=arguments.seeds, progress=False)
-    summary = report.summary.reset_index()
-    result["seeds"] = arguments.seeds
-    result["genres"] = json.loads(summary.to_json(orient="records", double_precision=5))
-    result["runs"] = json.loads(report.runs.to_json(orient="records", double_precision=5))
-    result["calibration_error"] = round(report.calibration_error, 5)
-    result["minutes"] = round((time.time() - started) / 60, 1)
-    return result
+    return {
+        "seeds": arguments.seeds,
+        "summary": rounded(report.summary.reset_index(), "records"),
+        "runs": rounded(report.runs, "records"),
+        "per_genre": rounded(report.per_genre, "index"),
+        "calibration_error": round(report.calibration_error, 5),
+    }
+
+
+def rounded(table, orient: str):
+    """A table as plain values for JSON."""
+    return json.loads(table.to_json(orient=orient, double_precision=5))
 
 
 def ratios(result: dict) -> list[tuple[str, float, str]]:
     """What is better than what, and by how much: words, ratio, the bar where there is one."""
-    table = result["table"]
-    movrec = table["movrec"]
     found = []
+    table = result["recommendations"]["table"]
+    movrec = table["movrec"]
 
     def against(other: str, name: str, bar: str = "") -> None:
         if other in table and name in movrec and table[other].get(name):
@@ -137,78 +158,97 @@ def ratios(result: dict) -> list[tuple[str, float, str]]:
     ):
         if other in table:
             found.append((f"{words}, {other} / movrec", table[other][column] / movrec[column], bar))
-    figures = {(row["model"], row["setting"]): row["micro_f1"] for row in result["genres"]}
+    rows = result["genres"]["summary"]
+    figures = {(row["model"], row["setting"]): row["micro_f1"] for row in rows}
     ratio = figures["movrec", "unseen films"] / figures[BASELINE, "unseen films"]
     found.append((f"micro-F1 on unseen films, movrec / {BASELINE}", ratio, "at least 1, aim 1.05"))
     return found
 
 
 def to_markdown(result: dict) -> str:
-    """The run as Markdown: the comparison, the genres, the ratios."""
-    lines = [
-        f"`make bench`: {result['films']:,} films from {result['source']}; {result['machine']}; "
-        f"{result['minutes']:.0f} minutes.",
-        "",
-    ]
-    names = [name for name in YARDSTICKS if name in result["table"]["movrec"]]
+    """The stored run as Markdown: the comparison, the genres, the ratios."""
+    lines = [f"{result['films']:,} films from {result['source']}."]
+    if "recommendations" in result:
+        lines += recommendation_lines(result["recommendations"])
+    if "genres" in result:
+        recipes = result.get("recommendations", {}).get("recipes", {})
+        lines += genre_lines(result["genres"], recipes)
+    if "recommendations" in result and "genres" in result:
+        lines += ["", "| ratio | found | bar |", "|---|---|---|"]
+        lines += [f"| {words} | {ratio:.2f} | {bar} |" for words, ratio, bar in ratios(result)]
+    return "\n".join(lines)
+
+
+def recommendation_lines(part: dict) -> list[str]:
+    """The table of methods."""
+    names = [name for name in YARDSTICKS if name in part["table"]["movrec"]]
     heads = ["method", *(YARDSTICKS[name] for name in names), "time to train", "per query"]
+    lines = ["", f"Recommendations (half the 95 % interval behind ±; {part['machine']}):", ""]
     lines += ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    for method, row in result["table"].items():
+    for method, row in part["table"].items():
         cells = []
         for name in names:
-            low, high = row[f"{name}_low"], row[f"{name}_high"]
-            half = (high - low) / 2
-            cells.append(f"{row[name]:.3f} ± {half:.3f}" if name in names[:3] else f"{row[name]:.2f}")
+            half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+            exact = name in ("genre_jaccard", "collection_recall", "co_rating_recall")
+            cells.append(f"{row[name]:.3f} ± {half:.3f}" if exact else f"{row[name]:.2f}")
         seconds = f"{row['train_seconds']:.0f} s" if row["train_seconds"] >= 1 else "–"
         name = f"**{method}**" if method == "movrec" else method
         lines.append(f"| {name} | {' | '.join(cells)} | {seconds} | {row['query_ms']:.1f} ms |")
-    seeds = ", ".join(map(str, result["seeds"]))
-    lines += ["", f"Genres, mean ± standard deviation over the splits of seed {seeds}:", ""]
+    return lines
+
+
+def genre_lines(part: dict, recipes: dict) -> list[str]:
+    """The table of predicted genres, the recipe's own figure first."""
+    seeds = ", ".join(map(str, part["seeds"]))
     columns = ["micro_f1", "macro_f1", "sample_f1", "jaccard", "hit_rate"]
     heads = ["model", "tested on", "micro-F1", "macro-F1", "sample F1", "Jaccard index", "hit rate"]
+    lines = ["", f"Genres (mean ± standard deviation over the splits of seed {seeds}):", ""]
     lines += ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    for name, recipe in result["recipes"].items():
+    for name, recipe in recipes.items():
         f1 = f"{recipe['micro_f1']:.3f}"
-        lines.append(f"| {name} | films the embedder has read | {f1} | | | | |")
-    for row in result["genres"]:
+        lines.append(f"| {name} (seed 42) | films the embedder has read | {f1} | | | | |")
+    for row in part["summary"]:
         spreads = [row[f"{column}_spread"] for column in columns]
         cells = [
             f"{row[column]:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
             for column, spread in zip(columns, spreads)
         ]
         lines.append(f"| {row['model']} | {row['setting']} | {' | '.join(cells)} |")
-    lines += ["", "| ratio | found | bar |", "|---|---|---|"]
-    lines += [f"| {words} | {ratio:.2f} | {bar} |" for words, ratio, bar in ratios(result)]
-    lines += ["", f"Mean error of movrec's probabilities: {result['calibration_error']:.3f}."]
-    return "\n".join(lines)
+    error = f"{part['calibration_error']:.3f}"
+    return [*lines, "", f"movrec's probabilities are off by {error} on average, on unseen films."]
 
 
 def say(message: str) -> None:
     print(f"[{time.strftime('%H:%M:%S')}] {message}", file=sys.stderr, flush=True)
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+def parse(default_out: Path = RESULT, description: str | None = __doc__) -> argparse.Namespace:
+    """Read the command line, of this script or of one that measures the same films."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--films", type=int, help="only so many films, those with the most votes")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[42, 0, 1], help="of the splits")
-    parser.add_argument("--no-recipe", action="store_true", help="leave the slow recipe out")
     parser.add_argument("--markdown", action="store_true", help="print what --out holds; run nothing")
-    parser.add_argument("--out", type=Path, default=RESULT, help="where the result is written")
-    return parser.parse_args(arguments)
+    parser.add_argument("--out", type=Path, default=default_out, help="where the result is written")
+    if default_out == RESULT:
+        parser.add_argument("--seeds", type=int, nargs="+", default=[42, 0, 1], help="of the splits")
+        parser.add_argument("--no-recipe", action="store_true", help="leave the slow recipe out")
+        parser.add_argument(
+            "--only", choices=("recommendations", "genres"), help="renew this part alone"
+        )
+    return parser.parse_args()
 
 
 def main() -> None:
     warnings.simplefilter("ignore")
     arguments = parse()
-    if arguments.markdown:
-        if not arguments.out.is_file():
-            raise SystemExit(f"There is no result in {arguments.out}: run `make bench` first.")
-        result = json.loads(arguments.out.read_text(encoding="utf-8"))
-    else:
-        result = run(arguments)
+    stored = arguments.out.is_file()
+    if arguments.markdown and not stored:
+        raise SystemExit(f"There is no result in {arguments.out}: run `make bench` first.")
+    keep = stored and (arguments.markdown or arguments.only)
+    result = json.loads(arguments.out.read_text(encoding="utf-8")) if keep else {}
+    if not arguments.markdown:
+        run(arguments, result)
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(result, indent=1, ensure_ascii=False)
         arguments.out.write_text(text + "\n", encoding="utf-8")
