@@ -5,8 +5,8 @@
     python benchmarks/compare.py --films 1000       a quick look
     python benchmarks/compare.py --markdown         what the last run found, as Markdown
 
-The catalogue is `movies_metadata.csv.gz`, with `ratings_small.csv.gz` and `links_small.csv.gz` beside
-it, in the folder that MOVREC_REAL_DATA names, else in ../shared/data; where neither is there, the
+The catalogue is `movies_metadata.csv.gz`, with `ratings_small.csv.gz` and `links_small.csv.gz`
+beside it, in the folder that MOVREC_REAL_DATA names, else in ../shared/data; where neither is there, the
 bundled sample without ratings. MiniLM takes part where the extra `minilm` is installed.
 """
 
@@ -33,6 +33,7 @@ RECIPE = "published tutorial"
 RECIPE_NO_LEAK = "published tutorial, no genres in the text"
 MINILM, MINILM_GENRES = "MiniLM", "MiniLM + 0.5 genres"
 BASELINE = "TF-IDF + logistic regression"
+UNSEEN, READ = "unseen films", "films the embedder has read"
 YARDSTICKS = {
     "genre_jaccard": "genre Jaccard@10",
     "collection_recall": "collection recall@10",
@@ -137,32 +138,58 @@ def rounded(table, orient: str):
 
 
 def ratios(result: dict) -> list[tuple[str, float, str]]:
-    """What is better than what, and by how much: words, ratio, the bar where there is one."""
+    """What is better than what, and by how much: words, ratio, the bar and whether it is reached."""
     found = []
     table = result["recommendations"]["table"]
     movrec = table["movrec"]
 
-    def against(other: str, name: str, bar: str = "") -> None:
-        if other in table and name in movrec and table[other].get(name):
-            words = f"{YARDSTICKS[name]}, movrec / {other}"
-            found.append((words, movrec[name] / table[other][name], bar))
+    def add(words: str, ratio: float, least: float | None = None, bar: str = "") -> None:
+        reached = "" if least is None else f"{bar}: {'reached' if ratio >= least else 'missed'}"
+        found.append((words, ratio, reached))
 
-    against(MINILM, "co_rating_recall", "at least 1.25")
-    against(MINILM_GENRES, "co_rating_recall", "above 1")
+    def against(other: str, name: str, least: float | None = None, bar: str = "") -> None:
+        if other in table and table[other].get(name):
+            words = f"{YARDSTICKS[name]}, movrec / {other}"
+            add(words, movrec[name] / table[other][name], least, bar)
+
+    against(MINILM, "co_rating_recall", 1.25, "at least 1.25")
+    against(MINILM_GENRES, "co_rating_recall", 1, "above 1")
     for name in ("genre_jaccard", "collection_recall", "co_rating_recall"):
         against(RECIPE, name)
-    for other, column, words, bar in (
-        (RECIPE, "train_seconds", "time to build", "at least 6"),
-        (RECIPE, "query_ms", "time per query", ""),
-        (MINILM, "train_seconds", "time to build", ""),
-    ):
-        if other in table:
-            found.append((f"{words}, {other} / movrec", table[other][column] / movrec[column], bar))
-    rows = result["genres"]["summary"]
-    figures = {(row["model"], row["setting"]): row["micro_f1"] for row in rows}
-    ratio = figures["movrec", "unseen films"] / figures[BASELINE, "unseen films"]
-    found.append((f"micro-F1 on unseen films, movrec / {BASELINE}", ratio, "at least 1, aim 1.05"))
+    if RECIPE in table:
+        recipe = table[RECIPE]
+        ratio = recipe["train_seconds"] / movrec["train_seconds"]
+        add(f"time to build, {RECIPE} / movrec", ratio, 6, "at least 6")
+        add(f"time per query, {RECIPE} / movrec", recipe["query_ms"] / movrec["query_ms"])
+    if MINILM in table:
+        ratio = table[MINILM]["train_seconds"] / movrec["train_seconds"]
+        add(f"time to build, {MINILM} / movrec", ratio)
+    figures = {(row["model"], row["setting"]): row for row in result["genres"]["summary"]}
+    own, baseline = figures["movrec", UNSEEN], figures[BASELINE, UNSEEN]
+    ratio = own["micro_f1"] / baseline["micro_f1"]
+    words = f"micro-F1 on unseen films, movrec / {BASELINE}"
+    add(words, ratio, 1, f"at least 1 (hoped for: 1.05, {'reached' if ratio >= 1.05 else 'missed'})")
     return found
+
+
+def leak_lines(result: dict) -> list[str]:
+    """How the tutorial's figure becomes an honest one, a line a step."""
+    recipes = result["recommendations"]["recipes"]
+    rows = {(row["model"], row["setting"]): row["micro_f1"] for row in result["genres"]["summary"]}
+    steps = [("the published tutorial says", 0.94)]
+    for name, words in (
+        (RECIPE, "its recipe, run again on these films: the genre names are in its text"),
+        (RECIPE_NO_LEAK, "the same recipe with the genre names taken out of its text"),
+    ):
+        if name in recipes:
+            steps.append((words, recipes[name]["micro_f1"]))
+    steps += [
+        (f"{BASELINE}, unseen films", rows[BASELINE, UNSEEN]),
+        ("movrec, films whose plots the embedder has read", rows["movrec", READ]),
+        ("**movrec, unseen films**", rows["movrec", UNSEEN]),
+    ]
+    lines = ["", "| the leak, step by step | micro-F1 |", "|---|---|"]
+    return lines + [f"| {words} | {f1:.2f} |" for words, f1 in steps]
 
 
 def to_markdown(result: dict) -> str:
@@ -174,6 +201,7 @@ def to_markdown(result: dict) -> str:
         recipes = result.get("recommendations", {}).get("recipes", {})
         lines += genre_lines(result["genres"], recipes)
     if "recommendations" in result and "genres" in result:
+        lines += leak_lines(result)
         lines += ["", "| ratio | found | bar |", "|---|---|---|"]
         lines += [f"| {words} | {ratio:.2f} | {bar} |" for words, ratio, bar in ratios(result)]
     return "\n".join(lines)
@@ -218,6 +246,20 @@ def genre_lines(part: dict, recipes: dict) -> list[str]:
     return [*lines, "", f"movrec's probabilities are off by {error} on average, on unseen films."]
 
 
+def write_into_notebook(name: str, markdown: str) -> None:
+    """Put tables between the two comments `name` and `end of name` of notebook 04."""
+    path = ROOT / "nbs" / "04_evaluate.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    first, last = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    for cell in notebook["cells"]:
+        before, found, rest = "".join(cell["source"]).partition(first)
+        if found:
+            text = f"{before}{first}\n{markdown}\n\n{last}{rest.partition(last)[2]}"
+            cell["source"] = text.splitlines(keepends=True)
+    text = json.dumps(notebook, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
 def say(message: str) -> None:
     print(f"[{time.strftime('%H:%M:%S')}] {message}", file=sys.stderr, flush=True)
 
@@ -228,10 +270,17 @@ def parse(default_out: Path = RESULT, description: str | None = __doc__) -> argp
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--films", type=int, help="only so many films, those with the most votes")
-    parser.add_argument("--markdown", action="store_true", help="print what --out holds; run nothing")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print what --out holds; run nothing"
+    )
+    parser.add_argument(
+        "--notebook", action="store_true", help="write the tables into notebook 04 as well"
+    )
     parser.add_argument("--out", type=Path, default=default_out, help="where the result is written")
     if default_out == RESULT:
-        parser.add_argument("--seeds", type=int, nargs="+", default=[42, 0, 1], help="of the splits")
+        parser.add_argument(
+            "--seeds", type=int, nargs="+", default=[42, 0, 1], help="of the splits"
+        )
         parser.add_argument("--no-recipe", action="store_true", help="leave the slow recipe out")
         parser.add_argument(
             "--only", choices=("recommendations", "genres"), help="renew this part alone"
@@ -254,6 +303,8 @@ def main() -> None:
         arguments.out.write_text(text + "\n", encoding="utf-8")
         say(f"written to {arguments.out}")
     print(to_markdown(result))
+    if arguments.notebook:
+        write_into_notebook("benchmarks/compare.py", to_markdown(result))
 
 
 if __name__ == "__main__":

@@ -143,7 +143,9 @@ class PublishedTutorial:
         vector = np.array(frame[frame["title"] == title].iloc[0]["vector"], dtype=np.float32)
         with torch.no_grad():
             logits = self.network(torch.tensor(vector[np.newaxis]))[0].numpy()
-        genres = [str(genre) for genre, logit in zip(self.binarizer.classes_, logits) if logit >= 0.001]
+        genres = [
+            str(genre) for genre, logit in zip(self.binarizer.classes_, logits) if logit >= 0.001
+        ]
         query = self.table.search(vector).metric("cosine").limit(10)
         # As published, but for the quotes: a genre with one in it would break the query.
         clauses = ["genres LIKE '%" + genre.replace("'", "''") + "%'" for genre in genres]

@@ -4,8 +4,8 @@
     python benchmarks/tried.py --films 1000  a quick look
     python benchmarks/tried.py --markdown    what the last run found, as Markdown
 
-The films and ratings are those of `compare.py`. Recommendations are ranked by the cosine in the joined
-space, without the genre step; genres are predicted on the unseen fifth of the split of seed 42.
+The films and ratings are those of `compare.py`. Recommendations are ranked by the cosine in the
+joined space, without the genre step; genres are predicted on the unseen fifth of the split of seed 42.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from compare import parse, read_data, say  # noqa: E402
+from compare import parse, read_data, say, write_into_notebook  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "tried.json"
 
@@ -35,9 +35,7 @@ def try_recommendations(films, ratings) -> list[dict]:
     rows = []
 
     def judge(what: str, kept: str, vectors) -> None:
-        measured = _measure_all(
-            films, vector_contender(vectors).scores, ratings, 10, n_bootstrap=1
-        )
+        measured = _measure_all(films, vector_contender(vectors).scores, ratings, 10, n_bootstrap=1)
         figures = {name: round(measure.value, 4) for name, measure in measured.items()}
         rows.append({"what": what, "kept": kept, **figures})
         say(f"{what}: {figures}")
@@ -128,7 +126,10 @@ def try_genres(films) -> list[dict]:
     network = GenreClassifier(progress=False).fit(known[rest], rest_genres)
     regression = LinearBaseline().fit([texts[row] for row in rest], rest_genres)
     if list(network.classes_) == list(regression.classes_):
-        mean = (network.predict_proba(known[aside]) + regression.predict_proba([texts[row] for row in aside])) / 2
+        mean = (
+            network.predict_proba(known[aside])
+            + regression.predict_proba([texts[row] for row in aside])
+        ) / 2
         given = _genre_matrix([genres[row] for row in aside], list(network.classes_))
         threshold = tune_thresholds(given, mean)[0]
         mean = (network.predict_proba(asked) + regression.predict_proba(test_texts)) / 2
@@ -151,7 +152,9 @@ def to_markdown(result: dict) -> str:
     for part, columns in heads.items():
         rows = result[part]
         names = [name for name in columns if name in rows[0]]
-        lines.append(f"| tried: {part} | " + " | ".join(columns[name] for name in names) + " | kept |")
+        lines.append(
+            f"| tried: {part} | " + " | ".join(columns[name] for name in names) + " | kept |"
+        )
         lines.append("|---" * (len(names) + 2) + "|")
         for row in rows:
             figures = " | ".join(f"{row[name]:.3f}" for name in names)
@@ -173,6 +176,8 @@ def main() -> None:
         text = json.dumps(result, indent=1, ensure_ascii=False)
         arguments.out.write_text(text + "\n", encoding="utf-8")
     print(to_markdown(result))
+    if arguments.notebook:
+        write_into_notebook("benchmarks/tried.py", to_markdown(result))
 
 
 if __name__ == "__main__":

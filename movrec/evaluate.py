@@ -122,12 +122,14 @@ def _rows_of(row_of: pd.Index, ids: pd.Series, name: str) -> np.ndarray:
 def _refuse_flattery(query: np.ndarray, found: np.ndarray, row_of: pd.Index) -> None:
     own = np.flatnonzero(query == found)
     if len(own):
-        raise ParameterError(f"Film {row_of[query[own[0]]]} is recommended for itself: leave it out.")
+        raise ParameterError(
+            f"Film {row_of[query[own[0]]]} is recommended for itself: leave it out."
+        )
     pairs = pd.Series(query.astype(np.int64) * len(row_of) + found)
     if len(again := np.flatnonzero(pairs.duplicated())):
         raise ParameterError(
-            f"Film {row_of[found[again[0]]]} is recommended twice for film {row_of[query[again[0]]]}: "
-            "leave one out."
+            f"Film {row_of[found[again[0]]]} is recommended twice for film "
+            f"{row_of[query[again[0]]]}: leave one out."
         )
 
 # %% ../nbs/04_evaluate.ipynb #2ace4ec3
@@ -285,7 +287,9 @@ def read_ratings(ratings: str | Path, links: str | Path) -> pd.DataFrame:
     link = _read_columns(links, ["movieId", "tmdbId"]).drop_duplicates("movieId")
     table = given.merge(link, on="movieId")
     if table.empty:
-        raise CatalogueError(f"{ratings} and {links} have no film in common: are they of one release?")
+        raise CatalogueError(
+            f"{ratings} and {links} have no film in common: are they of one release?"
+        )
     table = table.rename(columns={"userId": "user_id", "tmdbId": "id"})[["user_id", "id", "rating"]]
     return table.astype({"user_id": "int64", "id": "int64", "rating": "float64"})
 
@@ -345,8 +349,9 @@ def co_rating_recall(
     lift = n c_ij / (c_i c_j + n / 2), among those that at least 4 people like together with it; n
     is the number of people who like any film of the catalogue.
 
-    Of each list, films that are not rated are passed over: where one film of twenty is rated, k = 10
-    needs lists of some hundreds (`evaluate` ranks the rated films alone instead). Films without a rated neighbour or without a list are not asked about.
+    Of each list, films that are not rated are passed over: where one film of twenty is rated,
+    k = 10 needs lists of some hundreds (`evaluate` ranks the rated films alone instead). Films
+    without a rated neighbour or without a list are not asked about.
     """
     rated, neighbors = _co_rating_neighbors(films, _rating_table(ratings, links))
     asked_about = films["id"].to_numpy()[rated[neighbors.any(axis=1)]]
@@ -480,9 +485,9 @@ def popularity_bias(
     Returns
     -------
     Measure
-        The mean over films of (mean percentile of the recommended films' vote counts - the film's own
-        percentile), from -1 to 1. When lists for the whole catalogue are drawn by chance it is 0;
-        when everybody gets the best known films it is about 0.5.
+        The mean over films of (mean percentile of the recommended films' vote counts - the film's
+        own percentile), from -1 to 1. When lists for the whole catalogue are drawn by chance it is
+        0; when everybody gets the best known films it is about 0.5.
 
     Raises
     ------
@@ -528,8 +533,8 @@ def intra_list_diversity(
     Returns
     -------
     Measure
-        The mean over films of the mean of 1 - |G & G'| / |G | G'| over all pairs of the film's list,
-        from 0 (all have the same genres) to 1. Lists of a single film are passed over.
+        The mean over films of the mean of 1 - |G & G'| / |G | G'| over all pairs of the film's
+        list, from 0 (all have the same genres) to 1. Lists of a single film are passed over.
 
     Raises
     ------
@@ -633,9 +638,7 @@ def _recommender_scores(recommender: Recommender) -> _Scores:
     """Return the similarities by which `Recommender.recommend` ranks: joined, genres matched."""
     vectors = _unit_rows(recommender.store.vectors("joined"))
     genres = recommender._memberships()
-    return lambda rows: np.where(
-        genres[rows] @ genres.T > 0, vectors[rows] @ vectors.T, -np.inf
-    )
+    return lambda rows: np.where(genres[rows] @ genres.T > 0, vectors[rows] @ vectors.T, -np.inf)
 
 # %% ../nbs/04_evaluate.ipynb #b1dc1162
 def evaluate(
@@ -674,7 +677,9 @@ def evaluate(
     """
     _check_whole("k", k)
     if k >= len(recommender.films):
-        raise ParameterError(f"k={k} is too many: the catalogue has {len(recommender.films):,} films.")
+        raise ParameterError(
+            f"k={k} is too many: the catalogue has {len(recommender.films):,} films."
+        )
     table = None if ratings is None else _rating_table(ratings, links)
     measured = _measure_all(
         recommender.films,
@@ -695,11 +700,11 @@ class Contender:
     Attributes
     ----------
     scores : callable
-        Maps an array of n rows of the film table to an array of shape (n, n_films): how strongly each
-        film is recommended for each; -inf for never. A film itself is passed over.
+        Maps an array of n rows of the film table to an array of shape (n, n_films): how strongly
+        each film is recommended for each; -inf for never. A film itself is passed over.
     recommend : callable, optional
-        Takes a row and recommends for that film: what is timed as a query. Default: `scores` of that
-        row and the best of them.
+        Takes a row and recommends for that film: what is timed as a query. Default: `scores` of
+        that row and the best of them.
     train_seconds : float, optional
         Where it is known better than by the time that making the contender took.
     """
@@ -855,9 +860,9 @@ def compare(
     Notes
     -----
     The methods: films by chance; the films with the most votes; TF-IDF of title and overview; those
-    in `extra`; movrec's document vectors alone; movrec's default; and, where the packages of the extra
-    ``minilm`` are installed, the pretrained sentence embedder all-MiniLM-L6-v2 without and with a
-    genre block. Rows are in this order.
+    in `extra`; movrec's document vectors alone; movrec's default; and, where the packages of the
+    extra ``minilm`` are installed, the pretrained sentence embedder all-MiniLM-L6-v2 without and
+    with a genre block. Rows are in this order.
     """
     from tqdm.auto import tqdm
 
@@ -865,7 +870,8 @@ def compare(
     _check_whole("n_queries", n_queries)
     rating_table = None if ratings is None else _rating_table(ratings, links)
     options = {"confidence": confidence, "n_bootstrap": n_bootstrap, "random_state": random_state}
-    queries = np.random.default_rng(random_state).choice(len(films), min(n_queries, len(films)), False)
+    generator = np.random.default_rng(random_state)
+    queries = generator.choice(len(films), min(n_queries, len(films)), replace=False)
     rows = {}
     with TemporaryDirectory() as folder:
         steps = _contender_steps(films, recommender, extra or {}, Path(folder), random_state)
@@ -1007,8 +1013,9 @@ class GenreReport:
     ----------
     summary : DataFrame
         One row for each model and setting; the mean over the splits of `micro_f1`, `macro_f1`,
-        `sample_f1` (mean over films), `jaccard` (mean over films of |G & P| / |G | P|) and `hit_rate`
-        (films with at least one right genre), and behind ``_spread`` their standard deviation.
+        `sample_f1` (mean over films), `jaccard` (mean over films of |G & P| / |G | P|) and
+        `hit_rate` (films with at least one right genre), and behind ``_spread`` their standard
+        deviation.
     per_genre : DataFrame
         For each genre `precision`, `recall`, `f1` and `support` of movrec on unseen films, and
         `baseline_f1`; means over the splits.
@@ -1034,7 +1041,9 @@ class GenreReport:
     def calibration_error(self) -> float:
         """How far probabilities are from what is observed, on average over all decisions."""
         table = self.reliability
-        return float(np.average((table["predicted"] - table["observed"]).abs(), weights=table["decisions"]))
+        return float(
+            np.average((table["predicted"] - table["observed"]).abs(), weights=table["decisions"])
+        )
 
 # %% ../nbs/04_evaluate.ipynb #e93b1957
 _MOVREC, _BASELINE = "movrec", "TF-IDF + logistic regression"
@@ -1081,7 +1090,10 @@ def _predict_with_movrec(
         classifier.predict_proba(features), classifier.classes_, classifier.predict(features)
     )
 
-def _scores(truth: list[list[str]], predicted: list[list[str]]) -> tuple[dict[str, float], pd.DataFrame]:
+
+def _scores(
+    truth: list[list[str]], predicted: list[list[str]]
+) -> tuple[dict[str, float], pd.DataFrame]:
     """Return the figures of one run, and its table by genre."""
     from movrec.classifier import genre_scores
 
@@ -1100,7 +1112,9 @@ def _scores(truth: list[list[str]], predicted: list[list[str]]) -> tuple[dict[st
 def _reliability(probabilities: np.ndarray, truth: np.ndarray, n_bins: int = 10) -> pd.DataFrame:
     """Return predicted against observed frequencies, in bins of equal width."""
     bins = np.minimum((probabilities * n_bins).astype(int), n_bins - 1).ravel()
-    table = pd.DataFrame({"predicted": probabilities.ravel(), "observed": truth.ravel(), "bin": bins})
+    table = pd.DataFrame(
+        {"predicted": probabilities.ravel(), "observed": truth.ravel(), "bin": bins}
+    )
     grouped = table.groupby("bin")
     return grouped.mean().assign(decisions=grouped.size()).reset_index(drop=True)
 
@@ -1125,8 +1139,8 @@ def genre_report(
     random_states : sequence of int, default (42,)
         Seeds of the split; each is a training of its own.
     transductive : bool, default True
-        Also report what comes out if all but the classifier has read the test films' texts: one more
-        training a seed.
+        Also report what comes out if all but the classifier has read the test films' texts: one
+        more training a seed.
     make_model : callable, optional
         Returns an unfitted `TextModel` with your parameters; default: one with its own defaults, as
         `Recommender.build` trains it.
@@ -1159,7 +1173,9 @@ def genre_report(
         raise ParameterError("random_states must name at least one seed.")
     films = films[[len(genres) > 0 for genres in _column(films, "genres")]].reset_index(drop=True)
     if min(len(films) * test_fraction, len(films) * (1 - test_fraction)) < 10:
-        raise ParameterError(f"{len(films)} films with genres are too few to hold some of them out.")
+        raise ParameterError(
+            f"{len(films)} films with genres are too few to hold some of them out."
+        )
     make_model = make_model or (lambda: TextModel(progress=progress))
     rows, genre_tables, decisions = [], [], []
     for seed in tqdm(seeds, desc="Splits", unit="split", leave=False, disable=not progress):

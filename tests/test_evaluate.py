@@ -1,9 +1,10 @@
-"""The measures against slow and plain counting, odd tables, damaged files; the benchmark's parts."""
+"""The measures against slow and plain counting, odd tables, damaged files; the benchmark."""
 
 import gzip
 import importlib.util
 import itertools
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -116,7 +117,9 @@ def test_what_kind_of_lists_is_what_counting_gives(chance, k):
         len(set().union(*lists.values())) / len(films)
     )
     votes = films.set_index("id")["vote_count"]
-    percentile = {f: ((votes < votes[f]).sum() + (votes == votes[f]).sum() / 2) / 60 for f in votes.index}
+    percentile = {
+        f: ((votes < votes[f]).sum() + (votes == votes[f]).sum() / 2) / 60 for f in votes.index
+    }
     bias = [np.mean([percentile[o] for o in lists[f]]) - percentile[f] for f in lists]
     assert popularity_bias(table, films, k).value == pytest.approx(np.mean(bias))
     genres = {film.id: set(film.genres) for film in films.itertuples()}
@@ -132,7 +135,9 @@ def ratings_by_chance(films, n_people=120):
     taste = draw.random((n_people, 4)) @ draw.random((4, len(films)))
     stars = np.clip(np.round(taste * 2 + draw.normal(1.5, 1, taste.shape)), 0.5, 5)
     person, row = np.nonzero(draw.random(taste.shape) < 0.6)
-    return pd.DataFrame({"user_id": person, "id": films["id"].to_numpy()[row], "rating": stars[person, row]})
+    return pd.DataFrame(
+        {"user_id": person, "id": films["id"].to_numpy()[row], "rating": stars[person, row]}
+    )
 
 
 @pytest.mark.parametrize("k", [3, 10])
@@ -232,7 +237,9 @@ def test_a_table_that_cannot_be_judged_is_refused(chance, measure, change, words
 
 
 @each_measure
-@pytest.mark.parametrize("options", [{"k": 0}, {"k": 2.5}, {"k": True}, {"confidence": 1}, {"n_bootstrap": 0}])
+@pytest.mark.parametrize(
+    "options", [{"k": 0}, {"k": 2.5}, {"k": True}, {"confidence": 1}, {"n_bootstrap": 0}]
+)
 def test_numbers_out_of_range_are_refused(chance, measure, options):
     films, table = chance
     with pytest.raises(ParameterError, match=next(iter(options))):
@@ -241,7 +248,11 @@ def test_numbers_out_of_range_are_refused(chance, measure, options):
 
 def test_a_film_table_without_the_column_is_refused(chance):
     films, table = chance
-    for measure, column in ((genre_jaccard, "genres"), (collection_recall, "collection"), (popularity_bias, "vote_count")):
+    for measure, column in (
+        (genre_jaccard, "genres"),
+        (collection_recall, "collection"),
+        (popularity_bias, "vote_count"),
+    ):
         with pytest.raises(CatalogueError, match=repr(column)):
             measure(table, films.drop(columns=column))
     with pytest.raises(CatalogueError, match="no list"):
@@ -313,7 +324,9 @@ def test_evaluate_judges_what_the_model_recommends(small_recommender):
     table = small_recommender.recommend_all(5)
     films = small_recommender.films
     for measure in MEASURES:
-        assert found.loc[measure.__name__, "value"] == pytest.approx(measure(table, films, 5).value, abs=2e-3)
+        assert found.loc[measure.__name__, "value"] == pytest.approx(
+            measure(table, films, 5).value, abs=2e-3
+        )
     assert "co_rating_recall" not in found.index
     with pytest.raises(ParameterError, match="600 films"):
         evaluate(small_recommender, k=600)
@@ -328,7 +341,11 @@ def test_evaluate_leaves_out_what_the_catalogue_does_not_allow(tmp_path, small_f
         classifier=GenreClassifier(epochs=2, progress=False),
         progress=False,
     )
-    assert set(evaluate(recommender).index) == {"genre_jaccard", "catalogue_coverage", "intra_list_diversity"}
+    assert set(evaluate(recommender).index) == {
+        "genre_jaccard",
+        "catalogue_coverage",
+        "intra_list_diversity",
+    }
     assert "intra_list_diversity" not in evaluate(recommender, k=1).index
 
 
@@ -341,15 +358,31 @@ def test_compare_judges_every_method_in_one_table(small_recommender):
         "nothing": lambda films: Contender(lambda rows: np.full((len(rows), len(films)), 0.0)),
     }
     table = compare(
-        films, ratings, recommender=small_recommender, extra=extra, n_bootstrap=50, n_queries=3, progress=False
+        films,
+        ratings,
+        recommender=small_recommender,
+        extra=extra,
+        n_bootstrap=50,
+        n_queries=3,
+        progress=False,
     )
-    names = ["random", "most popular", "TF-IDF", "noise", "nothing", "plain document vectors", "movrec"]
+    names = [
+        "random",
+        "most popular",
+        "TF-IDF",
+        "noise",
+        "nothing",
+        "plain document vectors",
+        "movrec",
+    ]
     assert [name for name in table.index if not name.startswith("MiniLM")] == names
     assert table.loc["movrec", "genre_jaccard"] > table.loc["noise", "genre_jaccard"]
     assert (table["query_ms"] > 0).all() and (table["train_seconds"] >= 0).all()
     assert table["co_rating_recall"].between(0, 1).all()
     own = evaluate(small_recommender, ratings)
-    assert table.loc["movrec", "co_rating_recall"] == pytest.approx(own.loc["co_rating_recall", "value"])
+    assert table.loc["movrec", "co_rating_recall"] == pytest.approx(
+        own.loc["co_rating_recall", "value"]
+    )
     with pytest.raises(ParameterError, match="other films"):
         compare(films.head(50), recommender=small_recommender, progress=False)
 
@@ -364,20 +397,29 @@ def test_genre_report_has_its_figures_from_unseen_films(small_films):
 
     def make_model():
         return TextModel(
-            Watched(epochs=3, progress=False), GenreClassifier(epochs=3, progress=False), progress=False
+            Watched(epochs=3, progress=False),
+            GenreClassifier(epochs=3, progress=False),
+            progress=False,
         )
 
     report = genre_report(small_films, random_states=(0, 1), make_model=make_model, progress=False)
     # Two seeds, each inductive (480 texts) and transductive (all of them).
     assert [len(texts) for texts in seen] == [480, 600] * 2
-    assert report.runs.groupby("model").size().to_dict() == {"movrec": 4, "TF-IDF + logistic regression": 2}
+    assert report.runs.groupby("model").size().to_dict() == {
+        "movrec": 4,
+        "TF-IDF + logistic regression": 2,
+    }
     columns = ["micro_f1", "macro_f1", "sample_f1", "jaccard", "hit_rate"]
     assert report.runs[columns].apply(lambda column: column.between(0, 1)).all(axis=None)
     summary = report.summary.loc[("movrec", "unseen films")]
-    runs = report.runs[(report.runs["model"] == "movrec") & (report.runs["setting"] == "unseen films")]
+    runs = report.runs[
+        (report.runs["model"] == "movrec") & (report.runs["setting"] == "unseen films")
+    ]
     assert summary["micro_f1"] == pytest.approx(runs["micro_f1"].mean())
     assert summary["micro_f1_spread"] == pytest.approx(runs["micro_f1"].std())
-    assert report.reliability["decisions"].sum() == sum(120 * len(make_classes(small_films, seed)) for seed in (0, 1))
+    assert report.reliability["decisions"].sum() == sum(
+        120 * len(make_classes(small_films, seed)) for seed in (0, 1)
+    )
     assert "micro_f1" in str(report) and "<table" in report._repr_html_()
 
 
@@ -388,7 +430,9 @@ def make_classes(films, seed):
     return {name for names in films["genres"].iloc[training] for name in names}
 
 
-@pytest.mark.parametrize("options", [{"test_fraction": 0}, {"test_fraction": 1.0}, {"random_states": ()}])
+@pytest.mark.parametrize(
+    "options", [{"test_fraction": 0}, {"test_fraction": 1.0}, {"random_states": ()}]
+)
 def test_genre_report_refuses_what_makes_no_split(small_films, options):
     with pytest.raises(ParameterError, match=next(iter(options))):
         genre_report(small_films, progress=False, **options)
@@ -408,9 +452,11 @@ def test_the_baseline_always_names_a_genre(small_films):
 
 
 def test_importing_evaluate_is_cheap():
-    import subprocess
-
-    code = "import sys, movrec.evaluate; print([m for m in ('torch', 'gensim', 'lancedb', 'sklearn', 'scipy') if m in sys.modules])"
+    code = (
+        "import sys, movrec.evaluate;"
+        "heavy = ('torch', 'gensim', 'lancedb', 'sklearn', 'scipy', 'matplotlib');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
