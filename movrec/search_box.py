@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Question', 'answer', 'Explainer', 'film_html', 'genre_bars_html', 'LatestOnly', 'GenreButton', 'Filters', 'film_map',
            'map_picture', 'map_style', 'map_key_html', 'map_html', 'FilmCard', 'error_html', 'SearchBox', 'write_page',
-           'serve']
+           'serve', 'check_page']
 
 # %% ../nbs/06_search_box.ipynb #3c6fea0e
 import asyncio
@@ -126,8 +126,9 @@ def answer(
     return found.head(k)
 
 # %% ../nbs/06_search_box.ipynb #958dc863
-_COMMON = 1 / 30  # uses of a word per film of the catalogue, above which it tells nothing
-_CLOSE = 0.6  # the least cosine of two words that are called close
+_COMMON = 1 / 80  # uses of a word per film of the catalogue, above which it tells nothing
+_CLOSE = 0.62  # the least cosine of two words that are called close
+_SEEN = 5  # uses that a word needs before its vector means something
 
 
 class Explainer:
@@ -192,7 +193,7 @@ class Explainer:
         words = self._rare_words(overview if isinstance(overview, str) else "")
         shared = [word for word in words if word in self._overview][:4]
         found = [("Shared words", ", ".join(shared))] if shared else []
-        pairs = self._close_pairs([w for w in words if w not in self._overview][:20])
+        pairs = self._close_pairs([w for w in words if w not in self._overview])
         return found + ([("Close words", ", ".join(f"{a} ~ {b}" for a, b in pairs))] if pairs else [])
 
     def _rare_words(self, text: str) -> list[str]:
@@ -206,7 +207,10 @@ class Explainer:
         return sorted(rare, key=lambda word: (count[word], word))
 
     def _close_pairs(self, words: list[str], most: int = 2) -> list[tuple[str, str]]:
-        asked = self._overview[:40]
+        asked, words = (
+            [word for word in side if self._words.get_vecattr(word, "count") >= _SEEN][:40]
+            for side in (self._overview, words)
+        )
         if not asked or not words:
             return []
         left, right = (np.stack([self._words[w] for w in side]) for side in (asked, words))
@@ -596,8 +600,10 @@ def _filter_controls(films: pd.DataFrame) -> dict[str, widgets.ValueWidget]:
     controls["diversity"] = widgets.Dropdown(
         options=[("similar", 0.0), ("some variety", 0.35), ("diverse", 0.7)], description="List", style=style
     )
-    for control in controls.values():
-        control.layout = widgets.Layout(width="auto", max_width="100%", margin="2px 16px 2px 2px")
+    for name, control in controls.items():
+        # A slider has no width of its own; the other controls are as wide as what they say.
+        width = "340px" if name == "years" else "auto"
+        control.layout = widgets.Layout(width=width, max_width="100%", margin="2px 16px 2px 2px")
     return controls
 
 # %% ../nbs/06_search_box.ipynb #a9050e35
@@ -642,6 +648,7 @@ def film_map(recommender: "Recommender", *, random_state: int = 42) -> np.ndarra
 def _draw_map(vectors: np.ndarray, random_state: int) -> np.ndarray:
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     landmarks = np.arange(len(unit))
@@ -651,7 +658,10 @@ def _draw_map(vectors: np.ndarray, random_state: int) -> np.ndarray:
     size = min(40, len(landmarks) - 1, unit.shape[1])
     reduced = PCA(size, random_state=random_state).fit_transform(unit[landmarks])
     perplexity = min(30, max(2, (len(landmarks) - 1) // 3))
-    drawn = TSNE(perplexity=perplexity, init="pca", random_state=random_state).fit_transform(reduced)
+    # One thread: several get in one another's way on a busy machine, and the sums would differ.
+    with threadpool_limits(1):
+        tsne = TSNE(perplexity=perplexity, init="pca", random_state=random_state)
+        drawn = tsne.fit_transform(reduced)
     places = np.empty((len(unit), 2), dtype=np.float32)
     for start in range(0, len(unit), 2000):
         rows = slice(start, start + 2000)
@@ -1329,9 +1339,7 @@ def serve(
     """
     from movrec.recommend import Recommender
 
-    if importlib.util.find_spec("voila") is None:
-        raise MovrecError('The page needs Voilà, which is not installed: pip install "movrec[app]".')
-    _check_port(host, port)
+    check_page(host, port)
     Recommender.open(model)  # a damaged model is told here, not in the page
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "voila", str(write_page(Path(folder)))]
@@ -1351,7 +1359,10 @@ def serve(
                 process.wait(10)
 
 
-def _check_port(host: str, port: int) -> None:
+def check_page(host: str, port: int) -> None:
+    """Raise unless a page could be served; parameters and errors as for `serve`."""
+    if importlib.util.find_spec("voila") is None:
+        raise MovrecError('The page needs Voilà, which is not installed: pip install "movrec[app]".')
     try:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
