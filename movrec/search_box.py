@@ -127,7 +127,9 @@ def answer(
 
 # %% ../nbs/06_search_box.ipynb #958dc863
 _COMMON = 1 / 80  # uses of a word per film of the catalogue, above which it tells nothing
-_CLOSE = 0.62  # the least cosine of two words that are called close
+_CLOSE = 0.5  # the least cosine of two words that are called close
+_NEAREST = 8  # and the second has to be among so many nearest words of the first
+_ASKED = 12  # words of the question, the rarest first, whose neighbors are looked up
 _SEEN = 5  # uses that a word needs before its vector means something
 
 
@@ -160,6 +162,7 @@ class Explainer:
         self._titles = {word for title in films["title"] for word in _telling_words(title)}
         self._years = films["year"].dropna().astype(int).tolist()
         self._overview = self._rare_words(" ".join([text, *films["overview"].fillna("")]))
+        self._close = self._neighbors()
 
     def reasons(self, film: pd.Series) -> list[tuple[str, str]]:
         """Return what is shared with one film.
@@ -206,22 +209,19 @@ class Explainer:
         rare = [word for word in words if count[word] <= max(3, _COMMON * self._n_films)]
         return sorted(rare, key=lambda word: (count[word], word))
 
+    def _neighbors(self) -> dict[str, str]:
+        """Return words that are among the nearest of a word that was asked for, with that word."""
+        asked = [w for w in self._overview if self._words.get_vecattr(w, "count") >= _SEEN][:_ASKED]
+        found: dict[str, tuple[float, str]] = {}
+        for word in asked:
+            for other, cosine in self._words.similar_by_word(word, topn=_NEAREST):
+                found[other] = max(found.get(other, (_CLOSE, "")), (cosine, word))
+        return {other: word for other, (_, word) in found.items() if word}
+
     def _close_pairs(self, words: list[str], most: int = 2) -> list[tuple[str, str]]:
-        asked, words = (
-            [word for word in side if self._words.get_vecattr(word, "count") >= _SEEN][:40]
-            for side in (self._overview, words)
-        )
-        if not asked or not words:
-            return []
-        left, right = (np.stack([self._words[w] for w in side]) for side in (asked, words))
-        left, right = (m / np.linalg.norm(m, axis=1, keepdims=True) for m in (left, right))
-        cosine = left @ right.T
-        pairs: list[tuple[str, str]] = []
-        while len(pairs) < most and cosine.max() >= _CLOSE:
-            row, column = np.unravel_index(cosine.argmax(), cosine.shape)
-            pairs.append((asked[row], words[column]))
-            cosine[row], cosine[:, column] = -1, -1  # each word in one pair
-        return pairs
+        pairs = ((self._close[word], word) for word in words if word in self._close)
+        # Each word of the question in one pair at most.
+        return list(dict(pairs).items())[:most]
 
 
 def _telling_words(title: str) -> list[str]:
@@ -316,6 +316,8 @@ _STYLE = """<style>
 .movrec-box .widget-button, .movrec-box .widget-toggle-button, .movrec-box .widget-html-content,
 .movrec-box .widget-radio-box label { color: inherit; }
 .movrec-box .widget-label { color: inherit; }
+.movrec-box button { font-family: inherit; }
+.movrec-box textarea, .movrec-box input[type="text"] { box-sizing: border-box; font-family: inherit; }
 .movrec-box :is(button, input, textarea, select, summary, [role=slider]):focus-visible {
   outline: 3px solid #b36b00; outline-offset: 2px; }
 .movrec-box .movrec-suggestion, .movrec-box .movrec-title { text-align: left; white-space: normal;
@@ -971,7 +973,7 @@ class SearchBox(widgets.VBox):
         self._mode = widgets.RadioButtons(
             options=["Find a film", "Describe a film"], orientation="horizontal", description="I want to", style=style
         )
-        wide = widgets.Layout(width="100%", max_width="640px")
+        wide = widgets.Layout(width="calc(100% - 4px)", max_width="640px")
         self._typed = widgets.Text(
             description="Film title", placeholder="for example Toy Story", style=style, layout=wide
         )
@@ -981,7 +983,7 @@ class SearchBox(widgets.VBox):
         self._find = widgets.VBox([self._typed, self._suggestions])
         self._plot = widgets.Textarea(
             description="Plot", placeholder="What is the film about? A few sentences are best.",
-            rows=4, style=style, layout=widgets.Layout(width="100%", max_width="640px"),
+            rows=4, style=style, layout=wide,
         )
         self._describe = widgets.VBox([self._plot])
         self.filters = Filters(self.recommender.films)
@@ -1040,7 +1042,7 @@ class SearchBox(widgets.VBox):
         while len(self._suggestion_buttons) < len(films):
             button = widgets.Button(layout=widgets.Layout(width="100%"))
             button.add_class("movrec-suggestion")
-            button.on_click(lambda button: self._pose(Question(films=(button.film_id,))))
+            button.on_click(self._on_choose)
             self._suggestion_buttons.append(button)
         shown = self._suggestion_buttons[: len(films)]
         for button, (_, film) in zip(shown, films.iterrows()):
@@ -1050,6 +1052,12 @@ class SearchBox(widgets.VBox):
         self._suggestions.layout.display = None if shown else "none"
         if len(films) == 0 and self._typed.value.strip() not in ("", self._chosen):
             self._say("No title like that is in the catalogue.")
+
+    def _on_choose(self, button: widgets.Button) -> None:
+        # The button goes away with the list; whoever uses the keyboard must not be left nowhere.
+        if hasattr(self._typed, "focus"):  # not in ipywidgets 7
+            self._typed.focus()
+        self._pose(Question(films=(button.film_id,)))
 
     def _on_enter(self, _: Any, content: dict[str, Any], __: Any) -> None:
         """Take the best suggestion; the last letters may be a moment behind the key."""
@@ -1268,6 +1276,10 @@ def _film_name(film: pd.Series) -> str:
     return film["title"] if pd.isna(film["year"]) else f"{film['title']} ({int(film['year'])})"
 
 # %% ../nbs/06_search_box.ipynb #f956c044
+# No script, picture or style from elsewhere: the page works offline, and tells nobody that it is open.
+_POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: ws: wss:; frame-ancestors 'self'"
+)
 _PAGE = """import json, os
 from IPython.display import display
 from movrec.recommend import Recommender
@@ -1277,7 +1289,7 @@ display(SearchBox(Recommender.open(os.environ["MOVREC_PAGE_MODEL"])))
 
 
 def write_page(folder: Path) -> Path:
-    """Write the notebook that Voilà shows as a page.
+    """Write the notebook that Voilà shows as a page, and Voilà's settings beside it.
 
     Parameters
     ----------
@@ -1296,6 +1308,18 @@ def write_page(folder: Path) -> Path:
     notebook = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     path = folder / "movrec.ipynb"
     path.write_text(json.dumps(notebook), encoding="utf-8")
+    settings = {
+        "Voila": {"tornado_settings": {"headers": {"Content-Security-Policy": _POLICY}}},
+        # Other extensions of this JupyterLab have no business in the page, and some fail there.
+        "VoilaConfiguration": {
+            "extension_allowlist": [
+                "@jupyter-widgets/jupyterlab-manager",
+                "@voila-dashboards/widgets-manager7",
+                "@voila-dashboards/widgets-manager8",
+            ]
+        },
+    }
+    (folder / "voila.json").write_text(json.dumps(settings), encoding="utf-8")
     return path
 
 # %% ../nbs/06_search_box.ipynb #e2dbf489
@@ -1348,7 +1372,7 @@ def serve(
         if not open_browser:
             command.append("--no-browser")
         environment = {**os.environ, "MOVREC_PAGE_MODEL": str(Path(model).expanduser().resolve())}
-        process = subprocess.Popen(command, env=environment)
+        process = subprocess.Popen(command, env=environment, cwd=folder)
         try:
             return process.wait()
         except KeyboardInterrupt:

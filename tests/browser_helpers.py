@@ -210,7 +210,8 @@ CONTRAST_SCRIPT = r"""
 def console_errors(page):
     """Collect from now on what goes wrong in a page."""
     errors = []
-    harmless = re.compile(r"favicon|ResizeObserver|404 \(Not Found\)")
+    # The fonts that Voilà would fetch from elsewhere are refused by the page, on purpose.
+    harmless = re.compile(r"favicon|ResizeObserver|404 \(Not Found\)|fontawesome-free")
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on(
         "console",
