@@ -426,6 +426,18 @@ class LatestOnly:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def prepare(self, work: Callable[[], Any]) -> None:
+        """Do something in the thread before the first request; what fails there is told by that request.
+
+        Parameters
+        ----------
+        work : callable
+            Loads what the first request would wait for. Not called without a running event loop.
+        """
+        with contextlib.suppress(RuntimeError):
+            asyncio.get_running_loop()
+            self._pool.submit(work)
+
     def cancel(self) -> None:
         """Let no open request show anything any more."""
         self._newest += 1
@@ -586,7 +598,7 @@ def _filter_controls(films: pd.DataFrame) -> dict[str, widgets.ValueWidget]:
         )
     languages = films["language"].value_counts() if "language" in films else pd.Series(dtype=int)
     if len(languages) > 1:
-        options = [("any", None)] + [(f"{code} ({n:,})", code) for code, n in languages.items()]
+        options = [("any", "")] + [(f"{code} ({n:,})", code) for code, n in languages.items()]
         controls["language"] = widgets.Dropdown(options=options, description="Language", style=style)
     votes = films["vote_count"].max() if "vote_count" in films else 0
     steps = [step for step in (10, 100, 500, 1000, 5000, 10000) if pd.notna(votes) and step < votes]
@@ -961,6 +973,8 @@ class SearchBox(widgets.VBox):
         self.add_class("movrec-box")
         self._show_mode()
         self._show_way()
+        # Models of text take seconds to load; that is done while somebody types.
+        self._asking.prepare(lambda: recommender.text_model)
 
     def __repr__(self) -> str:
         return f"SearchBox({len(self.recommender.films):,} films)"
