@@ -721,7 +721,7 @@ def map_picture(recommender: "Recommender", places: np.ndarray) -> tuple[bytes, 
         next((colors[genre] for genre in ranked if genre in genres), "#8a8a8a")
         for genres in recommender.films["genres"]
     ]
-    figure = Figure(figsize=(_WIDTH / 100, _HEIGHT / 100), dpi=130)
+    figure = Figure(figsize=(_WIDTH / 100, _HEIGHT / 100), dpi=100)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     x, y = _on_map(places).T
@@ -814,8 +814,9 @@ class FilmCard(widgets.VBox):
         self.title = widgets.Button(tooltip="recommend for this film")
         self.title.add_class("movrec-title")
         self.body = widgets.HTML()
-        self.like = widgets.Button(description="More like this", icon="thumbs-up")
-        self.dislike = widgets.Button(description="Not this one", icon="thumbs-down")
+        narrow = widgets.Layout(width="auto")  # so that the two fit beside one another
+        self.like = widgets.Button(description="More like this", icon="thumbs-up", layout=narrow)
+        self.dislike = widgets.Button(description="Not this one", icon="thumbs-down", layout=narrow)
         for button, action in ((self.title, on_choose), (self.like, on_like), (self.dislike, on_dislike)):
             button.on_click(lambda _, action=action: action(self.film_id))
         verdicts = widgets.Box([self.like, self.dislike], layout=widgets.Layout(flex_flow="row wrap"))
