@@ -8,6 +8,7 @@ __all__ = ['app', 'main']
 # %% ../nbs/05_cli.ipynb #baf6a1c3
 import json
 import os
+import secrets
 import shutil
 import sys
 import warnings
@@ -584,6 +585,40 @@ def _download(
     # stdout holds the path alone: movrec build "$(movrec download)"
     print(path)
     _say(f'Now try: movrec build "{path}"')
+
+# %% ../nbs/05_cli.ipynb #fb209aff
+@app.command(
+    "app",
+    help="Show the search box as a web page (needs the extra app).",
+    epilog="Example: movrec app --port 8900",
+)
+def _app(
+    model: _Model = _DEFAULT_MODEL,
+    port: Annotated[int, typer.Option("--port", metavar="N", help="The port of the page.")] = 8866,
+    host: Annotated[
+        str, typer.Option("--host", metavar="HOST", help="Where to listen; others get in by 0.0.0.0.")
+    ] = "localhost",
+    token: Annotated[
+        str | None, typer.Option("--token", metavar="WORD", help="What a visitor has to know.")
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open the page in a browser.")
+    ] = False,
+    quiet: _Quiet = False,
+) -> None:
+    from movrec.search_box import check_page, serve
+
+    check_page(host, port)
+    if not Path(model).expanduser().exists():
+        _say(f"There is no model in {model} yet: one of the sample catalogue is built first.")
+        _read_and_build(None, model, quiet, _console())
+    if token is None and host not in ("localhost", "127.0.0.1", "::1"):
+        token = secrets.token_urlsafe(16)  # whoever can reach this computer could get in
+    ending = f"/?token={token}" if token else "/"
+    _say(f"The search box is at http://{host}:{port}{ending} (Ctrl-C ends it).")
+    code = serve(model, host=host, port=port, open_browser=not no_browser, token=token)
+    if code:
+        raise typer.Exit(code)
 
 # %% ../nbs/05_cli.ipynb #607551ac
 _DEMO_FILMS = ("Toy Story", "Vertical Limit")

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['Metric', 'Space', 'sql_literal', 'film_filter', 'normalize_title', 'TitleIndex', 'word_means', 'title_signatures',
-           'year_arc', 'JoinedSpace', 'TermFeatures', 'TextModel', 'film_schema', 'FilmStore', 'Recommender']
+           'year_arc', 'JoinedSpace', 'TermFeatures', 'TextModel', 'film_schema', 'FilmStore', 'Recommender',
+           'diversify']
 
 # %% ../nbs/03_recommend.ipynb #4b2e73c4
 import datetime
@@ -1980,3 +1981,52 @@ class Recommender:
 def _name_of(film: pd.Series) -> dict[str, Any]:
     year = None if pd.isna(film["year"]) else int(film["year"])
     return {"id": int(film["id"]), "title": film["title"], "year": year}
+
+# %% ../nbs/03_recommend.ipynb #ba3445c5
+def diversify(
+    found: pd.DataFrame, vectors: np.ndarray, k: int, *, diversity: float = 0.5
+) -> pd.DataFrame:
+    """Choose films that are near the query and unlike one another.
+
+    Parameters
+    ----------
+    found : DataFrame, n rows
+        Recommendations, more than are wanted, with `similarity`.
+    vectors : ndarray of shape (n, d)
+        The vectors of these films, for instance ``store.vectors("joined", found["id"])``.
+    k : int
+        How many films to choose.
+    diversity : float, default 0.5
+        From 0 (the nearest films) to 1 (only unlikeness counts, after the first film).
+
+    Returns
+    -------
+    DataFrame
+        Up to k rows of `found`, in the order in which they were chosen; the first is the nearest.
+
+    Raises
+    ------
+    ParameterError
+        `diversity` lies outside 0 to 1, or the rows of `found` and `vectors` differ in number.
+
+    References
+    ----------
+    Carbonell and Goldstein (1998), "The use of MMR, diversity-based reranking for reordering
+    documents and producing summaries".
+    """
+    if not 0 <= diversity <= 1:
+        raise ParameterError(f"diversity must be from 0 to 1, not {diversity!r}.")
+    if len(found) != len(vectors):
+        raise ParameterError(f"There are {len(found)} films, but {len(vectors)} vectors.")
+    unit = _unit_rows(vectors)
+    relevance = found["similarity"].to_numpy(dtype=float)
+    closest = np.full(len(found), -1.0)  # to any film that has been chosen
+    chosen: list[int] = []
+    while len(chosen) < min(k, len(found)):
+        score = (1 - diversity) * relevance - diversity * closest if chosen else relevance.copy()
+        score[chosen] = -np.inf
+        chosen.append(int(score.argmax()))
+        closest = np.maximum(closest, unit @ unit[chosen[-1]])
+    best = found.iloc[chosen].reset_index(drop=True)
+    best.attrs = found.attrs
+    return best
