@@ -56,7 +56,7 @@ def try_recommendations(films, ratings) -> list[dict]:
     judge("without the year block", "no", join(documents, words, year_weight=0))
     judge("without the genre block", "no", join(documents, words, genre_weight=0))
     judge("genre block of 0.5 instead of 0.6", "no", join(documents, words, genre_weight=0.5))
-    judge("year block of 1 instead of 0.5", "no", join(documents, words, year_weight=1.0))
+    judge("year block of 1 instead of 0.5", "an option", join(documents, words, year_weight=1.0))
     judge("document vectors without word means", "no", join(documents, np.zeros_like(words)))
     judge("word means without document vectors", "no", join(np.zeros_like(documents), words))
     terms = TermFeatures(256).fit(texts).transform(texts)
