@@ -123,6 +123,7 @@ def test_type_choose_and_see_the_sequel(page):
 
 def test_describe_a_plot(page):
     page.get_by_label("Describe a film").check()
+    page.get_by_label("Plot").click()  # waits until it is there: the kernel may still be loading
     page.get_by_label("Plot").press_sequentially(PLOT, delay=5)
     page.locator(".movrec-genres").wait_for()
     rows = page.locator(".movrec-genres tr")
