@@ -381,14 +381,14 @@ def word_means(
     from movrec.doc2vec import tokenize
 
     keyed = embedder.model_.wv
-    counts = np.array([keyed.get_vecattr(word, "count") for word in keyed.index_to_key], dtype=float)
+    counts = np.asarray(keyed.expandos["count"], dtype=float)
     weights = (smoothing / (smoothing + counts / counts.sum())).astype(np.float32)
-    weighted = weights[:, np.newaxis] * _unit_rows(keyed.vectors)
     means = np.zeros((len(texts), keyed.vector_size), dtype=np.float32)
     for row, text in enumerate(texts):
         known = [keyed.key_to_index[word] for word in tokenize(text) if word in keyed.key_to_index]
         if known:
-            means[row] = weighted[known].mean(axis=0)
+            weighted = weights[known, np.newaxis] * _unit_rows(keyed.vectors[known])
+            means[row] = weighted.mean(axis=0)
     return means
 
 # %% ../nbs/03_recommend.ipynb #6ffe79ae
