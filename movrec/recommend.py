@@ -1060,6 +1060,7 @@ _RESULT_COLUMNS = ["id", "title", "year", "genres", "language", "vote_average", 
 def _connect(folder: Path) -> Any:
     # LanceDB's core logs to stderr; the level is read once, when the library loads.
     os.environ.setdefault("LANCE_LOG", "error")
+    os.environ.setdefault("LANCEDB_LOG", "error")
     import lancedb
 
     return lancedb.connect(str(folder))
