@@ -421,7 +421,7 @@ def test_the_metadata_is_that_of_settings_ini(distributions):
     assert metadata["Summary"] == expected["description"]
     assert metadata["Requires-Python"] == f">={expected['min_python']}"
     extras = {key.removesuffix("_requirements") for key in expected if key.endswith("_requirements")}
-    assert set(metadata.get_all("Provides-Extra")) == extras == {"lab", "kaggle", "minilm", "dev"}
+    assert set(metadata.get_all("Provides-Extra")) == extras == {"lab", "app", "kaggle", "minilm", "dev"}
     required = {
         re.split(r"[<>=]", line)[0]
         for line in metadata.get_all("Requires-Dist")
