@@ -62,7 +62,8 @@ def test_the_shell_commands_run(folder):
 
 def test_the_python_snippets_run(small_films, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("movrec.ingest.load_sample", lambda: small_films)
+    # The name in the package itself: another test may have imported it already.
+    monkeypatch.setattr("movrec.load_sample", lambda: small_films)
     namespace = {}
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), namespace)
