@@ -848,6 +848,8 @@ class TextModel:
     ----------
     embedder, classifier, space, terms
         Fitted by `fit`.
+    word_means_ : ndarray of shape (n, vector_size)
+        The word means of the films that `fit` saw.
     seconds_ : dict of str to float
         How long each stage of `fit` took.
     """
@@ -889,7 +891,7 @@ class TextModel:
         clock = _Stopwatch()
         texts = film_texts(films, self.text_fields)
         documents = self.embedder.fit_transform(texts)
-        words = word_means(self.embedder, texts)
+        words = self.word_means_ = word_means(self.embedder, texts)
         clock.lap("embedder")
         self.space.fit(films, documents, words)
         self.terms.fit(texts)
@@ -1503,8 +1505,6 @@ class Recommender:
         The stages: texts to document vectors and term features, these to genre probabilities,
         the joined space, the LanceDB table. ``manifest["seconds"]`` says how long each took.
         """
-        from movrec.doc2vec import film_texts
-
         films = check_films(films)
         if len(films) < _LEAST_FILMS:
             raise CatalogueError(
@@ -1517,7 +1517,7 @@ class Recommender:
             model.fit(films)
             clock = _Stopwatch()
             documents = model.embedder.document_vectors_
-            words = word_means(model.embedder, film_texts(films, text_fields))
+            words = model.word_means_
             FilmStore.create(folder, films, documents, model.space.transform(films, documents, words))
             clock.lap("table")
             model.save(folder)
