@@ -309,7 +309,8 @@ class TitleIndex:
             return self._films.iloc[:0]
         best = self._begun(key, n)
         if len(best) < n:
-            best = list(dict.fromkeys(best + self._nearly_spelled(key, n)))[:n]
+            near = self._nearly_spelled(key, n, _VERY_ALIKE if best else _ALIKE)
+            best = list(dict.fromkeys(best + near))[:n]
         return self._films.iloc[best]
 
     @cached_property
@@ -342,7 +343,7 @@ class TitleIndex:
         order = np.argsort(pairs, kind="stable")
         return pairs[order], owners[order], np.bincount(owners, minlength=len(self._keys))
 
-    def _nearly_spelled(self, key: str, n: int) -> list[int]:
+    def _nearly_spelled(self, key: str, n: int, least: float) -> list[int]:
         """Return the rows whose title resembles what was typed, the most similar first."""
         # To compare is slow: only the titles that share the most letter pairs with the key get that far.
         pairs, owners, sizes = self._sorted_pairs
@@ -356,13 +357,14 @@ class TitleIndex:
         found = []
         for candidate in (self._keys[number] for number in likely):
             likeness = _likeness(key, candidate)
-            if likeness >= _ALIKE:
+            if likeness >= least:
                 found += [(-likeness, -self._votes[row], row) for row in self._levels[2][candidate]]
         return [row for *_, row in sorted(found)[:n]]
 
 
 _COMPARED = 500  # titles that are compared letter by letter with what was typed
 _ALIKE = 65  # the least likeness of a near spelling; tried with typing errors in real titles
+_VERY_ALIKE = 80  # the same where other titles do begin with what was typed
 
 
 def _likeness(typed: str, title: str) -> float:

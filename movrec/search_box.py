@@ -332,6 +332,7 @@ _STYLE = """<style>
 .movrec-box textarea, .movrec-box input[type="text"] { box-sizing: border-box; font-family: inherit; }
 .movrec-box :is(button, input, textarea, select, summary, [role=slider]):focus-visible {
   outline: 3px solid #b36b00; outline-offset: 2px; }
+.movrec-box :is(button, summary):focus-visible { outline-offset: -3px; } /* what is around may cut it off */
 .movrec-box .movrec-suggestion, .movrec-box .movrec-title { text-align: left; white-space: normal;
   overflow-wrap: anywhere; line-height: 1.3; }
 .movrec-box .movrec-suggestion { margin: 0; background: rgba(127,127,127,.10); padding: 4px 10px; }
@@ -367,7 +368,7 @@ _STYLE = """<style>
 .movrec-box .movrec-genre.movrec-only, .movrec-box .movrec-genre.movrec-never { font-weight: bold;
   outline: 2px solid currentColor; outline-offset: -2px; }
 .movrec-box .movrec-genre.movrec-never { text-decoration: line-through; }
-.movrec-box .movrec-genre:focus-visible { outline: 3px solid #b36b00; outline-offset: 2px; }
+.movrec-box .movrec-genre:focus-visible { outline: 3px solid #b36b00; outline-offset: -3px; }
 .movrec-status { min-height: 1.5em; }
 .movrec-error { border-left: 4px solid #c62828; padding: 2px 0 2px 10px; }
 .movrec-error pre { white-space: pre-wrap; max-height: 16em; overflow: auto; color: inherit;
@@ -644,7 +645,7 @@ def _with_ends(slider: widgets.IntRangeSlider) -> widgets.Box:
     first, last = (
         widgets.BoundedIntText(
             value, min=slider.min, max=slider.max, description=name,
-            style={"description_width": "initial"}, layout=widgets.Layout(width="140px"),
+            style={"description_width": "initial"}, layout=widgets.Layout(width="140px", margin="2px 16px 2px 2px"),
         )
         for name, value in zip(("First year", "Last year"), slider.value)
     )
@@ -1044,8 +1045,13 @@ class SearchBox(widgets.VBox):
         )
         self._describe = widgets.VBox([self._plot])
         self.filters = Filters(self.recommender.films)
-        self._show_filters = widgets.ToggleButton(description="Filters", icon="sliders")
-        self._show_map = widgets.ToggleButton(description="Map", icon="map-o")
+        # Without a tooltip of its own a toggle button would say "null".
+        self._show_filters = widgets.ToggleButton(
+            description="Filters", icon="sliders", tooltip="narrow the list: genres, years, language, votes"
+        )
+        self._show_map = widgets.ToggleButton(
+            description="Map", icon="map-o", tooltip="a picture of the catalogue with these films marked"
+        )
         self._switches = widgets.Box(
             [self._show_filters, self._show_map], layout=widgets.Layout(flex_flow="row wrap")
         )
