@@ -8,6 +8,7 @@ It needs nothing but Python itself, of the version that the folder was made for.
 
 import hashlib
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -19,11 +20,13 @@ HERE = Path(__file__).resolve().parent
 
 def check_computer(kit):
     """End where the wheels are for another computer or another Python."""
-    python = "{}.{}".format(*sys.version_info)
-    if python != kit["python"]:
+    first = tuple(int(number) for number in kit["first_python"].split("."))
+    if sys.version_info[:2] != first[:2] or sys.version_info[:3] < first:
         sys.exit(
-            "These packages are for Python {0}, and this is Python {1}: run this file with "
-            "Python {0}, or ask for the folder that is made for {1}.".format(kit["python"], python)
+            "These packages are for Python {}, from {} on, and this is Python {}.{}.{}: run this file "
+            "with another Python, or ask for the folder that is made for this one.".format(
+                kit["python"], kit["first_python"], *sys.version_info
+            )
         )
     if (platform.system(), platform.machine()) != (kit["system"], kit["machine"]):
         sys.exit(
@@ -54,16 +57,18 @@ def install(kit, folder):
     """Make a virtual environment in the folder, and install the packages into it."""
     environment = folder / "venv"
     programs = environment / ("Scripts" if platform.system() == "Windows" else "bin")
-    print("Installing into {}; this takes a minute or more ...".format(folder), flush=True)
+    print("Installing into {}; this takes some minutes ...".format(folder), flush=True)
+    # What somebody has told pip to do elsewhere (another index, a user installation) has no say here.
+    environment_variables = {**os.environ, "PIP_CONFIG_FILE": os.devnull}
     steps = [
         [sys.executable, "-m", "venv", str(environment)],
         [str(programs / "python"), "-m", "pip", "--disable-pip-version-check", "--isolated"]
-        + ["install", "--quiet", "--no-index", "--find-links", str(HERE / "wheels")]
+        + ["install", "--no-index", "--find-links", str(HERE / "wheels")]
         + [kit["requirement"]],
         [str(programs / "movrec"), "--version"],
     ]
     for step in steps:
-        if subprocess.call(step) != 0:
+        if subprocess.call(step, env=environment_variables) != 0:
             sys.exit("That failed: the last lines above say why. The folder is removed again.")
     return programs
 

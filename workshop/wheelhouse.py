@@ -24,10 +24,12 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +41,11 @@ SOURCES = ["movrec", "nbs", "images", "setup.py", "pyproject.toml", "settings.in
 SOURCES += ["LICENSE", "NOTICE", "MANIFEST.in"]
 # What else of this folder an attendee gets, where it has been made.
 HANDOUTS = ["exercises", "slides", "cheatsheet.html"]
+
+
+# Some packages need a certain micro version, 3.11.5 say: wheels are collected for the latest one there
+# may be, and which is the first that will do is found out afterwards.
+LATEST_MICRO = 99
 
 
 # ---- for which computer --------------------------------------------------------------------------
@@ -100,21 +107,22 @@ class Target:
         """What a requirement such as `pywinpty; os_name == "nt"` is decided by."""
         return {
             "implementation_name": "cpython",
-            "implementation_version": f"{self.python}.0",
+            "implementation_version": f"{self.python}.{LATEST_MICRO}",
             "os_name": self.platform.os_name,
             "platform_machine": self.platform.machine,
             "platform_python_implementation": "CPython",
             "platform_release": "",
             "platform_system": self.platform.system,
             "platform_version": "",
-            "python_full_version": f"{self.python}.0",
+            "python_full_version": f"{self.python}.{LATEST_MICRO}",
             "python_version": self.python,
             "sys_platform": self.platform.sys_platform,
         }
 
     def pip_options(self) -> list[str]:
         """What tells `pip download` to collect for that computer instead of this one."""
-        options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={self.python}"]
+        options = ["--only-binary=:all:", "--implementation=cp"]
+        options.append(f"--python-version={self.python}.{LATEST_MICRO}")
         return options + [f"--platform={tag}" for tag in self.platform.tags]
 
 
@@ -147,8 +155,9 @@ class PipError(Exception):
 
     @property
     def package(self) -> str | None:
-        """The package of which pip found no wheel, if that was it."""
-        found = re.search(r"No matching distribution found for ([^\s;(]+)", str(self))
+        """The package of which pip found no wheel that fits, if that was it."""
+        said = r"(?:No matching distribution found for|Cannot install) ([\w.-]+)"
+        found = re.search(said, str(self))
         return found and found[1]
 
 
@@ -171,32 +180,49 @@ def wheels_in(folder: Path) -> dict[str, Path]:
     return {parse_wheel_filename(path.name)[0]: path for path in folder.glob("*.whl")}
 
 
+def metadata_of(wheel: Path) -> Message:
+    """What a wheel says of itself."""
+    with zipfile.ZipFile(wheel) as archive:
+        # At the top: a package may carry others within it, with their metadata.
+        metadata_file = re.compile(r"[^/]+\.dist-info/METADATA")
+        (name,) = filter(metadata_file.fullmatch, archive.namelist())
+        return BytesParser().parsebytes(archive.read(name))
+
+
 def requirements_of(wheel: Path, extra: str, target: Target) -> Iterator[Requirement]:
     """What a wheel, or one of its extras, needs on that computer."""
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        metadata = BytesParser().parsebytes(archive.read(name))
-    for line in metadata.get_all("Requires-Dist", []):
+    for line in metadata_of(wheel).get_all("Requires-Dist", []):
         requirement = Requirement(line)
         environment = {**target.markers(), "extra": extra}
         if requirement.marker is None or requirement.marker.evaluate(environment):
             yield requirement
 
 
+def first_python(wheels: Sequence[Path], target: Target) -> str:
+    """The first version of Python, 3.11.5 say, that all of the wheels accept."""
+    accepted = [SpecifierSet(metadata_of(wheel).get("Requires-Python", "")) for wheel in wheels]
+    versions = (f"{target.python}.{micro}" for micro in range(LATEST_MICRO + 1))
+    return next(version for version in versions if all(version in some for some in accepted))
+
+
 def download(requirements: Sequence[Requirement], folder: Path, target: Target) -> None:
     """Download the wheels of some packages for that computer, without what they need in turn."""
-    wanted = sorted({f"{requirement.name}{requirement.specifier}" for requirement in requirements})
+    wanted: dict[str, SpecifierSet] = {}
+    for requirement in requirements:
+        name = canonicalize_name(requirement.name)
+        wanted[name] = wanted.get(name, SpecifierSet()) & requirement.specifier
+    print(f"==> {len(wanted)} more: {', '.join(sorted(wanted))}", flush=True)
     constraints = f"--constraint={ROOT / 'constraints.txt'}"
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
     options = [*quiet, "--no-deps", f"--dest={folder}", constraints, *target.pip_options()]
     try:
-        run_pip("download", *options, *wanted)
+        run_pip("download", *options, *(f"{name}{versions}" for name, versions in wanted.items()))
     except PipError as error:
         if error.package is None:
             raise
         raise SystemExit(
-            f"{error.package} has no wheel for {target} in the package index that pip is set to: "
-            "these computers cannot be served without a network."
+            f"pip finds no wheel of {error.package} that fits {target} and constraints.txt: "
+            "no wheelhouse can be made for these computers."
         ) from None
 
 
@@ -212,8 +238,6 @@ def collect(requirements: Sequence[str], folder: Path, target: Target) -> None:
         there = wheels_in(folder)
         missing = [item for item in waiting if canonicalize_name(item.name) not in there]
         if missing:
-            names = sorted({item.name for item in missing}, key=str.lower)
-            print(f"==> {len(names)} more: {', '.join(names)}", flush=True)
             download(missing, folder, target)
         there = wheels_in(folder)
         found: list[Requirement] = []
@@ -255,7 +279,8 @@ For: {target}. {count} packages, {size:.0f} MB.
 3. It ends by printing the command that opens the notebooks.
 
 "{python}" is not found, or install.py says that the version does not fit? This folder is for
-Python {version_of_python} alone. Install that version, or ask for the folder that is made for yours.
+Python {version_of_python} alone, from {first_python} on. Install that version, or ask for the folder that is
+made for yours.
 
 With a network of your own you need none of this: pip install "movrec[{extras}]"
 """
@@ -277,6 +302,7 @@ def write_texts(folder: Path, target: Target, version: str) -> None:
     """Write what is to be read, what install.py reads, and the checksums of it all."""
     wheels = list((folder / "wheels").glob("*.whl"))
     title = f"movrec {version}, for an installation without a network"
+    first = first_python(wheels, target)
     unpacked = sum(item.file_size for path in wheels for item in zipfile.ZipFile(path).infolist())
     text = INSTALL.format(
         version=version,
@@ -287,12 +313,14 @@ def write_texts(folder: Path, target: Target, version: str) -> None:
         needed=unpacked / 1e9 + megabytes(wheels) / 1e3,
         python=RUN_PYTHON[target.platform.system].format(python=target.python),
         version_of_python=target.python,
+        first_python=first,
         extras=EXTRAS,
     )
     (folder / "INSTALL.txt").write_text(text, encoding="utf-8", newline="\n")
     kit = {
         "requirement": f"movrec[{EXTRAS}]=={version}",
         "python": target.python,
+        "first_python": first,
         "system": target.platform.system,
         "machine": target.platform.machine,
         "for": str(target),
@@ -337,10 +365,17 @@ def summary(folder: Path) -> str:
     """How much there is in the folder, and which wheels are the large ones."""
     wheels = sorted((folder / "wheels").glob("*.whl"), key=lambda path: -path.stat().st_size)
     large = (f"{path.name.split('-')[0]} {megabytes([path]):.0f} MB" for path in wheels[:4])
-    return (
+    text = (
         f"{folder}: {len(wheels)} wheels, {megabytes(files_below(folder)):.0f} MB in all "
         f"({', '.join(large)}, …). What to do with it stands in its INSTALL.txt."
     )
+    cuda = megabytes([path for path in wheels if path.name.startswith("nvidia_")])
+    if cuda:
+        text += (
+            f"\n{cuda:.0f} MB of it are CUDA, which torch brings with it and nobody needs here: "
+            'workshop/README.md says under "On bad Wi-Fi" how to do without.'
+        )
+    return text
 
 
 def main() -> None:
