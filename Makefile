@@ -5,6 +5,7 @@
 #   make test PYTEST_ARGS="-k cli"   what is handed on to pytest
 #   make lab LAB_ARGS="--no-browser" what is handed on to JupyterLab
 #   make bench BENCH_ARGS="--help"   what is handed on to benchmarks/compare.py
+#   make wheelhouse WHEELHOUSE_ARGS="--platform windows --python 3.12"    for whom; see --help
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -21,11 +22,11 @@ PIP := $(PY) -m pip --disable-pip-version-check
 OLDEST := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 NEWEST := $(shell sed -n 's/^max_python *= *//p' settings.ini)
 
-.PHONY: help demo test lab bench prepare clean
+.PHONY: help demo test lab bench wheelhouse prepare clean
 
 help:  ## this list
 	@echo "movrec: run one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed-runtime  ## build a recommender from the bundled films and try it
 	@$(BIN)/movrec demo
@@ -45,6 +46,9 @@ lab: $(VENV)/.installed-lab  ## open the notebooks in JupyterLab
 bench: $(VENV)/.installed-minilm  ## movrec beside other methods: tables and ratios, in half an hour
 	@echo "==> Training and measuring; the slow one is the recipe that movrec is compared with"
 	@$(PY) benchmarks/compare.py $(BENCH_ARGS)
+
+wheelhouse: $(VENV)/.installed-runtime  ## a folder to install movrec from where there is no network
+	@$(PY) workshop/wheelhouse.py $(WHEELHOUSE_ARGS)
 
 prepare: $(VENV)/.installed-dev  ## before a commit: export, clean, write README.md, then test
 	@echo "==> Writing links, modules, clean notebooks and README.md"

@@ -39,8 +39,6 @@ EXTRAS = "lab,app"
 # What setup.py reads or puts into the wheel.
 SOURCES = ["movrec", "nbs", "images", "setup.py", "pyproject.toml", "settings.ini", "README.md"]
 SOURCES += ["LICENSE", "NOTICE", "MANIFEST.in"]
-# What else of this folder an attendee gets, where it has been made.
-HANDOUTS = ["exercises", "slides", "cheatsheet.html"]
 
 
 # Some packages need a certain micro version, 3.11.5 say: wheels are collected for the latest one there
@@ -263,6 +261,22 @@ def check_version(requirement: Requirement, wheel: Path) -> None:
 
 # ---- the folder ----------------------------------------------------------------------------------
 
+
+def copy_handouts(folder: Path) -> None:
+    """Copy what else an attendee gets: the sheet, and exercises and slides if they have been made."""
+    shutil.copy(WORKSHOP / "cheatsheet.html", folder)
+    if (WORKSHOP / "slides").is_dir():
+        shutil.copytree(WORKSHOP / "slides", folder / "slides")
+    for path in sorted((WORKSHOP / "exercises").glob("[0-9]*.ipynb")):
+        text = path.read_text(encoding="utf-8")
+        copy = folder / "exercises" / path.name
+        (copy.parent / "images").mkdir(parents=True, exist_ok=True)
+        for name in re.findall(r"\.\./\.\./images/([\w.-]+)", text):
+            shutil.copy(ROOT / "images" / name, copy.parent / "images")
+        # The folder goes its own way, and its pictures with it.
+        copy.write_text(text.replace("../../images/", "images/"), encoding="utf-8", newline="\n")
+
+
 INSTALL = """\
 movrec {version}, for an installation without a network
 {rule}
@@ -349,12 +363,7 @@ def make(folder: Path, target: Target) -> None:
         print(f"==> Collecting movrec {version} for {target}", flush=True)
         build_wheel(part / "wheels")
         collect([f"movrec[{EXTRAS}]=={version}"], part / "wheels", target)
-        for name in HANDOUTS:
-            if (WORKSHOP / name).is_dir():
-                ignored = shutil.ignore_patterns(".*", "__pycache__")
-                shutil.copytree(WORKSHOP / name, part / name, ignore=ignored)
-            elif (WORKSHOP / name).exists():
-                shutil.copy(WORKSHOP / name, part)
+        copy_handouts(part)
         write_texts(part, target, version)
         part.rename(folder)
     finally:
