@@ -43,12 +43,12 @@ lab: $(VENV)/.installed-lab  ## open the notebooks in JupyterLab
 	@echo "==> Starting JupyterLab in your browser (Ctrl-C here ends it)"
 	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/nbs/00_ingest.ipynb $(LAB_ARGS)
 
+wheelhouse: $(VENV)/.installed-runtime  ## a folder to install movrec from where there is no network
+	@$(PY) workshop/wheelhouse.py $(WHEELHOUSE_ARGS)
+
 bench: $(VENV)/.installed-minilm  ## movrec beside other methods: tables and ratios, in half an hour
 	@echo "==> Training and measuring; the slow one is the recipe that movrec is compared with"
 	@$(PY) benchmarks/compare.py $(BENCH_ARGS)
-
-wheelhouse: $(VENV)/.installed-runtime  ## a folder to install movrec from where there is no network
-	@$(PY) workshop/wheelhouse.py $(WHEELHOUSE_ARGS)
 
 prepare: $(VENV)/.installed-dev  ## before a commit: export, clean, write README.md, then test
 	@echo "==> Writing links, modules, clean notebooks and README.md"
