@@ -5,6 +5,7 @@
 #   make test PYTEST_ARGS="-k cli"   what is handed on to pytest
 #   make lab LAB_ARGS="--no-browser" what is handed on to JupyterLab
 #   make bench BENCH_ARGS="--help"   what is handed on to benchmarks/compare.py
+#   make wheelhouse WHEELHOUSE_ARGS="--platform windows --python 3.12"    for whom; see --help
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -21,11 +22,11 @@ PIP := $(PY) -m pip --disable-pip-version-check
 OLDEST := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 NEWEST := $(shell sed -n 's/^max_python *= *//p' settings.ini)
 
-.PHONY: help demo test lab bench prepare clean
+.PHONY: help demo test lab bench wheelhouse prepare clean
 
 help:  ## this list
 	@echo "movrec: run one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed-runtime  ## build a recommender from the bundled films and try it
 	@$(BIN)/movrec demo
@@ -41,6 +42,9 @@ test: $(VENV)/.installed-dev  ## all tests: generated files, every notebook, tes
 lab: $(VENV)/.installed-lab  ## open the notebooks in JupyterLab
 	@echo "==> Starting JupyterLab in your browser (Ctrl-C here ends it)"
 	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/nbs/00_ingest.ipynb $(LAB_ARGS)
+
+wheelhouse: $(VENV)/.installed-runtime  ## a folder to install movrec from where there is no network
+	@$(PY) workshop/wheelhouse.py $(WHEELHOUSE_ARGS)
 
 bench: $(VENV)/.installed-minilm  ## movrec beside other methods: tables and ratios, in half an hour
 	@echo "==> Training and measuring; the slow one is the recipe that movrec is compared with"

@@ -168,3 +168,10 @@ def test_the_versions_of_settings_ini_decide_which_python_fits(make):
     done, _ = make("demo", python="python3")
     assert done.returncode != 0
     assert "movrec needs Python 3.98 to 3.99" in done.stderr
+
+
+def test_wheelhouse(make):
+    done, asked = make("wheelhouse", "WHEELHOUSE_ARGS=--platform windows --python 3.12")
+    assert done.returncode == 0, done.stderr
+    script = "workshop/wheelhouse.py --platform windows --python 3.12"
+    assert asked == ["-m venv .venv", INSTALL + ".", script]

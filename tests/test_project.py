@@ -403,6 +403,9 @@ def test_the_distributions_hold_the_sample_and_its_readme(distributions):
         assert name in in_wheel
     for path in MODULES:
         assert f"movrec/{path.name}" in in_wheel
+    for path in NOTEBOOKS[1:]:
+        assert f"movrec/lessons/nbs/{path.name}" in in_wheel
+    assert "movrec/lessons/images/search-box-jupyterlab.png" in in_wheel
     assert {"settings.ini", "README.md", "LICENSE", "NOTICE"} <= in_sdist
     assert {"LICENSE", "NOTICE"} <= {Path(name).name for name in in_wheel}
     packages = {name.partition("/")[0] for name in in_wheel}
