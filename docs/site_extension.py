@@ -1,5 +1,6 @@
 """What the site needs beyond Sphinx and MyST-NB: formulas without scripts, notebooks as they are."""
 
+import inspect
 import re
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 from sphinx.domains.python import PyObject
+from sphinx.util.inspect import stringify_signature
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,6 +38,15 @@ def escape_docstring(app, what, name, value, options, lines: list[str]) -> None:
         lines[number] = "".join(pieces)
 
 
+def show_how_to_make_it(app, what, name, value, options, signature, returns):
+    """The signature of a class whose bases hide it behind a `__new__` of theirs, as traitlets does."""
+    if what == "class" and "__init__" in vars(value):
+        own = inspect.signature(value.__init__)
+        own = own.replace(parameters=list(own.parameters.values())[1:])
+        return stringify_signature(own, show_annotation=False), returns
+    return None
+
+
 def put_the_notebooks_there(app: Sphinx, error: Exception | None) -> None:
     """Let the download button give each notebook as it is in the repository.
 
@@ -54,5 +65,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
             field.label = "Attributes"  # as the docstrings call them
     app.add_html_math_renderer("mathml", (visit_inline_formula, None), (visit_formula, None))
     app.connect("autodoc-process-docstring", escape_docstring)
+    app.connect("autodoc-process-signature", show_how_to_make_it)
     app.connect("build-finished", put_the_notebooks_there)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -115,23 +115,23 @@ def mend_links(text: str, page: str) -> str:
     return RELATIVE_LINK.sub(mended, text)
 
 
-def link_names(text: str) -> str:
-    """nbdev's links to names of the package as references that Sphinx resolves.
+def link_names(text: str, original: str) -> str:
+    """The links that nbdev has put into a cell, to names of the package, as references of Sphinx.
 
     nbdev also knows the names of other packages that were made with it. What a lesson calls by such a
-    name is never meant, so these links go.
+    name is never meant, so these links go; those that were there before, in the original, stay.
     """
     from movrec._modidx import d as index
 
-    names = {
-        anchor: name for symbols in index["syms"].values() for name, (anchor, _) in symbols.items()
-    }
+    symbols = {place: name for found in index["syms"].values() for name, (place, _) in found.items()}
 
     def linked(match: re.Match) -> str:
-        name = names.get(match[2])
+        if match[0] in original:
+            return match[0]
+        name = symbols.get(match[2])
         return f"{{py:obj}}`{match[1]} <{name}>`" if name else f"`{match[1]}`"
 
-    return re.sub(r"\[`([^`\n]+)`\]\(https://[^)\s#]*?(?:/movrec)?/(\w+\.html#[\w.]+)\)", linked, text)
+    return re.sub(r"\[`([^`\n]+)`\]\(https://[^)\s]*?([^)\s/]+\.html#[^)\s]+)\)", linked, text)
 
 
 def box_mistakes(text: str) -> str:
@@ -154,7 +154,7 @@ def page_prose(text: str, page: str) -> str:
     def change(prose: str) -> str:
         # The badge is a picture of another host's.
         prose = BADGE.sub(r"[Colab](\1)", prose)
-        return box_mistakes(mend_links(link_names(prose), page))
+        return box_mistakes(mend_links(prose, page))
 
     return change_prose(text, change)
 
@@ -181,30 +181,33 @@ def last_heading(text: str) -> str | None:
 
 
 def titles_of_figures(source: str) -> list[str]:
-    """The titles that a cell gives to its figures, where they are plain texts."""
-    titles = []
+    """The titles that a cell gives to its figures, as far as they are known before it runs."""
+    found = []
     for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.Call):
-            continue
-        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-        candidates = [keyword.value for keyword in node.keywords if keyword.arg == "title"]
-        if name in ("set_title", "suptitle", "title"):
-            candidates += node.args[:1]
-        titles += [
-            node.value
-            for node in candidates
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        ]
-    return titles
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", "")
+            found += node.args[:1] if name in ("set_title", "suptitle") else []
+            found += [part.value for part in node.keywords if (name, part.arg) == ("set", "title")]
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "title":
+            found.append(node.value)
+    return [text for text in map(plain_text, found) if text]
+
+
+def plain_text(node: ast.AST) -> str:
+    """The text that a piece of code stands for, "…" for what is computed; nothing if it is none."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(plain_text(part) or "…" for part in node.values)
+    is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return node.value if is_text else ""
 
 
 def alternative_text(source: str, directives: dict[str, str], heading: str) -> str:
-    """What is read aloud for a figure: what its cell says it is, else its title, else where it is."""
+    """What is read aloud for a figure: what its cell says it is, else where it is and its title."""
     given = directives.get("fig-alt") or directives.get("fig-cap")
     if given:
         return given.strip("\"'")
     titles = titles_of_figures(source)
-    return f"Figure: {'; '.join(titles)}" if titles else f"Figure to “{heading}”"
+    return f"Figure to “{heading}”" + ": " * bool(titles) + "; ".join(titles)
 
 
 def without_directives(source: str) -> str:
@@ -313,7 +316,8 @@ def page_of_notebook(path: Path):
         module = directives.get("default_exp", module)
         if cell.cell_type == "markdown" and (cell.id in by_id or not cells):
             # The first cell has become front matter for Quarto; the site needs it as it was.
-            cell = by_id.get(cell.id, cell)
+            original, cell = cell.source, by_id.get(cell.id, cell)
+            cell.source = link_names(cell.source, original)
             heading = last_heading(cell.source) or heading
             if not cells and page != "index.ipynb":
                 cell.source = BADGE.sub(opening_buttons(page), cell.source)
