@@ -1,4 +1,4 @@
-"""Sphinx's settings for the docs site. tools/docs.py prepares the pages and calls Sphinx with them."""
+"""Sphinx's settings for the docs site. tools/docs.py prepares the pages and calls Sphinx."""
 
 import json
 import sys
@@ -54,7 +54,7 @@ napoleon_use_rtype = False
 napoleon_use_ivar = True
 suppress_warnings = [
     "ref.footnote",  # numpydoc's references need not be cited in the text
-    "myst.header",  # MyST-NB reads cell by cell, and wonders at each that does not begin with a title
+    "myst.header",  # MyST-NB reads cell by cell, and wonders at one that begins below a title
 ]
 add_module_names = False
 python_display_short_literal_types = True
@@ -65,6 +65,7 @@ copybutton_selector = "div.highlight-python pre, div.highlight-ipython3 pre, div
 html_theme = "sphinx_book_theme"
 html_title = settings["title"]
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["site.css"]
 html_js_files = ["offline.js"]
 html_show_sphinx = False

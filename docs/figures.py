@@ -44,7 +44,7 @@ def percent(share: float) -> str:
 def lines_of(lines: list[str]) -> str:
     """A table as Markdown; a figure stays on one line with its interval and its unit."""
     text = "\n".join(lines).strip()
-    return re.sub(r"(?<=\d) (±|m?s\b|%)( (?=\d))?", lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    return re.sub(r"(?<=\d) (?=±|m?s\b|%)|(?<=±) (?=\d)", "\N{NO-BREAK SPACE}", text)
 
 
 def missed(found: list[tuple[str, float, str]]) -> str:

@@ -1,4 +1,4 @@
-"""What the site needs beyond Sphinx and MyST-NB: formulas without scripts, notebooks as they are."""
+"""What the site needs beyond Sphinx and MyST-NB: formulas without scripts, plain docstrings."""
 
 import inspect
 import re
@@ -29,17 +29,18 @@ def visit_formula(self, node: nodes.math_block) -> None:
 def escape_docstring(app, what, name, value, options, lines: list[str]) -> None:
     """Take the bars and the last underscores of a docstring for what they are.
 
-    movrec's docstrings are plain prose with names between backticks; reStructuredText would look for a
-    substitution in "|A & B|" and for a link in "classes_".
+    movrec's docstrings are plain prose with names between backticks; reStructuredText would look
+    for a substitution in "|A & B|" and for a link in "classes_".
     """
     for number, line in enumerate(lines):
-        pieces = re.split("(`+[^`]*`+)", line)
-        pieces[::2] = [re.sub(r"(?<!\\)\||(?<=\w)(?<!\\)_\b(?!\w)", r"\\\g<0>", piece) for piece in pieces[::2]]
+        pieces = re.split("(`+[^`]*`+)", line)  # prose and code by turns
+        escaped = [re.sub(r"(?<!\\)(\||(?<=\w)_(?!\w))", r"\\\1", piece) for piece in pieces[::2]]
+        pieces[::2] = escaped
         lines[number] = "".join(pieces)
 
 
 def show_how_to_make_it(app, what, name, value, options, signature, returns):
-    """The signature of a class whose bases hide it behind a `__new__` of theirs, as traitlets does."""
+    """The signature of a class, even where a base hides it behind `__new__`, as traitlets does."""
     if what == "class" and "__init__" in vars(value):
         own = inspect.signature(value.__init__)
         own = own.replace(parameters=list(own.parameters.values())[1:])

@@ -4,9 +4,9 @@
     python tools/docs.py --out FOLDER    into another folder
 
 Three steps. nbdev finishes the notebooks into _proc/, so that its directives and `show_doc` count.
-They become pages in _proc/site/, beside those that are generated and those that are written by hand;
-that folder is laid out as the repository is, so that links between its files lead on. Sphinx makes
-HTML of it. No notebook is executed: the outputs are those that are stored in it.
+They become pages in _proc/site/, beside those that are generated and those that are written by
+hand; that folder is laid out as the repository is, so that links between its files lead on. Sphinx
+makes HTML of it. No notebook is executed: the outputs are those that are stored in it.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ def finish_notebooks() -> None:
 
 FENCED = re.compile(r"^(```+|~~~+).*?^\1[ \t]*$", flags=re.MULTILINE | re.DOTALL)
 BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*colab-badge\.svg\)\]\((" + COLAB_LINK.pattern + r")\)")
+NBDEV_LINK = re.compile(r"\[`([^`\n]+)`\]\(https://[^)\s]*?([^)\s/]+\.html#[^)\s]+)\)")
 RELATIVE_LINK = re.compile(r"\]\((?![a-z]+:)([^)\s#]*)(#[^)\s]*)?\)")
 QUOTE = re.compile(r"(?:^>.*(?:\n|\Z))+", flags=re.MULTILINE)
 MISTAKE = re.compile(r"\*\*(Common mistakes?[^*]*?)\.?\*\*\s*")
@@ -118,12 +119,14 @@ def mend_links(text: str, page: str) -> str:
 def link_names(text: str, original: str) -> str:
     """The links that nbdev has put into a cell, to names of the package, as references of Sphinx.
 
-    nbdev also knows the names of other packages that were made with it. What a lesson calls by such a
-    name is never meant, so these links go; those that were there before, in the original, stay.
+    nbdev also knows the names of other packages that were made with it. What a lesson calls by such
+    a name is never meant, so these links go; those that were there before, in the original, stay.
     """
     from movrec._modidx import d as index
 
-    symbols = {place: name for found in index["syms"].values() for name, (place, _) in found.items()}
+    symbols = {
+        place: name for found in index["syms"].values() for name, (place, _) in found.items()
+    }
 
     def linked(match: re.Match) -> str:
         if match[0] in original:
@@ -131,7 +134,7 @@ def link_names(text: str, original: str) -> str:
         name = symbols.get(match[2])
         return f"{{py:obj}}`{match[1]} <{name}>`" if name else f"`{match[1]}`"
 
-    return re.sub(r"\[`([^`\n]+)`\]\(https://[^)\s]*?([^)\s/]+\.html#[^)\s]+)\)", linked, text)
+    return NBDEV_LINK.sub(linked, text)
 
 
 def box_mistakes(text: str) -> str:
@@ -183,7 +186,7 @@ def last_heading(text: str) -> str | None:
 def titles_of_figures(source: str) -> list[str]:
     """The titles that a cell gives to its figures, as far as they are known before it runs."""
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(re.sub("^[!%].*", "", source, flags=re.MULTILINE))):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "attr", "")
             found += node.args[:1] if name in ("set_title", "suptitle") else []
@@ -194,7 +197,7 @@ def titles_of_figures(source: str) -> list[str]:
 
 
 def plain_text(node: ast.AST) -> str:
-    """The text that a piece of code stands for, "…" for what is computed; nothing if it is none."""
+    """The text that a piece of code is, "…" for what is computed in it; nothing if it is none."""
     if isinstance(node, ast.JoinedStr):
         return "".join(plain_text(part) or "…" for part in node.values)
     is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
@@ -262,7 +265,7 @@ def documentation(name: str, module: str, node: ast.AST | None = None, source: s
 def head_of(node: ast.AST, source: str) -> str:
     """How a function is called; how a class is made."""
     lines = source.splitlines()
-    head = lines[node.lineno - 1 : node.body[0].lineno - 1] or [lines[node.lineno - 1]]
+    head = lines[node.lineno - 1 : node.body[0].lineno - 1]
     if isinstance(node, ast.ClassDef):
         for child in node.body:
             if getattr(child, "name", "") == "__init__":
@@ -353,9 +356,9 @@ def title_of(path: Path) -> str:
     return re.search(r"^# +(.+)$", read_notebook(path).cells[0].source, flags=re.MULTILINE)[1]
 
 
-def heading(title: str, line: str = "=") -> list[str]:
-    """A title in reStructuredText."""
-    return [title, line * len(title), ""]
+def title_lines(title: str) -> list[str]:
+    """The title of a page in reStructuredText."""
+    return [title, "=" * len(title), ""]
 
 
 def entry_of(name: str, module: str, lesson: str) -> list[str]:
@@ -370,8 +373,9 @@ def entry_of(name: str, module: str, lesson: str) -> list[str]:
     if inspect.isroutine(value):
         return ["", f".. autofunction:: movrec.{module}.{name}", *taught]
     lines = ["", f".. py:data:: {name}"]
-    if " at 0x" in repr(value):
-        return [*lines, "", f"   A ``{type(value).__module__.partition('.')[0]}.{type(value).__name__}``."]
+    if " at 0x" in repr(value):  # an object that has no better way to show itself
+        library, kind = type(value).__module__.partition(".")[0], type(value).__name__
+        return [*lines, "", f"   A ``{library}.{kind}``."]
     return [*lines, f"   :value: {value!r}", ""]
 
 
@@ -381,7 +385,7 @@ def reference_of(module: str, path: Path) -> str:
     lesson = f"/{name_of(path).removesuffix('.ipynb')}"
     source = address_on_github(f"movrec/{module}.py")
     entries = {name: entry_of(name, module, title_of(path)) for name in names}
-    lines = heading(f"movrec.{module}")
+    lines = title_lines(f"movrec.{module}")
     lines += [f".. automodule:: movrec.{module}", ""]
     lines += [f"Lesson: :doc:`{lesson}`. Source: `movrec/{module}.py <{source}>`__ on GitHub.", ""]
     lines += [".. autosummary::", "   :nosignatures:", ""]
@@ -396,12 +400,12 @@ def reference_index(names: list[str]) -> str:
     """The first page of the reference: the modules, and the names that the package itself has."""
     import movrec
 
-    lines = heading("Reference")
+    lines = title_lines("Reference")
     lines += ["Each module comes out of one lesson. Data flows one way, down this list:", ""]
     lines += [".. toctree::", "   :maxdepth: 1", ""]
     lines += [f"   {name}" for name in names]
-    lines += ["", "The main names can be imported from ``movrec`` itself. That is cheap: each is loaded"]
-    lines += ["when it is first used.", "", ".. autosummary::", "   :nosignatures:", ""]
+    lines += ["", "The main names can be imported from ``movrec`` itself. That is cheap: each is"]
+    lines += ["loaded when it is first used.", "", ".. autosummary::", "   :nosignatures:", ""]
     lines += [f"   movrec.{module}.{name}" for name, module in movrec._MODULE_OF.items()]
     return "\n".join(lines) + "\n"
 
@@ -459,7 +463,8 @@ def contents() -> str:
     for caption, names in parts.items():
         there = [name for name in names if (PAGES / name).exists()]
         pages = [entry_in_contents(name) for name in there]
-        blocks.append("\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```"]))
+        block = ["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```"]
+        blocks.append("\n".join(block))
     return "\n\n".join(blocks)
 
 
@@ -513,8 +518,9 @@ def run_sphinx() -> Path:
 
 def check_place(out: Path) -> None:
     """End where the site would be put into a folder that holds something else."""
-    if out.exists() and not (out / "searchindex.js").exists() and (out.is_file() or any(out.iterdir())):
-        raise SystemExit(f"{out} holds something that is no site: name an empty folder, or a new one.")
+    is_site = (out / "searchindex.js").exists()
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not is_site):
+        raise SystemExit(f"{out} holds something else: name a new folder, or an empty one.")
 
 
 def put_in_place(html: Path, out: Path) -> None:
