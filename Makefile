@@ -4,6 +4,7 @@
 #   make demo PYTHON=python3.12      with that Python instead of the first one that fits
 #   make test PYTEST_ARGS="-k cli"   what is handed on to pytest
 #   make lab LAB_ARGS="--no-browser" what is handed on to JupyterLab
+#   make docs DOCS_ARGS="--out site" what is handed on to tools/docs.py
 #   make bench BENCH_ARGS="--help"   what is handed on to benchmarks/compare.py
 #   make wheelhouse WHEELHOUSE_ARGS="--platform windows --python 3.12"    for whom; see --help
 
@@ -22,7 +23,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 OLDEST := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 NEWEST := $(shell sed -n 's/^max_python *= *//p' settings.ini)
 
-.PHONY: help demo test lab bench wheelhouse prepare clean
+.PHONY: help demo test lab docs workshop wheelhouse bench prepare clean
 
 help:  ## this list
 	@echo "movrec: run one of"
@@ -42,6 +43,10 @@ test: $(VENV)/.installed-dev  ## all tests: generated files, every notebook, tes
 lab: $(VENV)/.installed-lab  ## open the notebooks in JupyterLab
 	@echo "==> Starting JupyterLab in your browser (Ctrl-C here ends it)"
 	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/nbs/00_ingest.ipynb $(LAB_ARGS)
+
+docs: $(VENV)/.installed-docs  ## the docs site, into _docs/: lessons, reference, search; opens offline
+	@echo "==> Building the docs site, in half a minute or so"
+	@$(PY) tools/docs.py $(DOCS_ARGS)
 
 wheelhouse: $(VENV)/.installed-runtime  ## a folder to install movrec from where there is no network
 	@$(PY) workshop/wheelhouse.py $(WHEELHOUSE_ARGS)
@@ -93,7 +98,7 @@ $(VENV)/.ready:
 	if [ -f $(VENV)/pyvenv.cfg ]; then clear=--clear; fi; \
 	$$found -m venv $$clear $(VENV) && touch $@
 
-# One stamp for each set of packages: runtime (no extra), lab, dev. On a terminal pip shows its own
+# One stamp for each set of packages: runtime (no extra), lab, docs, dev. On a terminal pip shows its own
 # progress; elsewhere, in a log, only its errors.
 $(VENV)/.installed-%: settings.ini setup.py pyproject.toml constraints.txt | $(VENV)/.ready
 	@echo "==> Installing movrec $(if $(filter runtime,$*),,with its '$*' packages )into $(VENV)"

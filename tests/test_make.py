@@ -118,6 +118,12 @@ def test_lab_and_prepare(make):
     assert asked[1:] == [f"tools/project.py {step}" for step in steps] + ["-m pytest -k cli"]
 
 
+def test_docs(make):
+    done, asked = make("docs", "DOCS_ARGS=--out site")
+    assert done.returncode == 0, done.stderr
+    assert asked == ["-m venv .venv", INSTALL + ".[docs]", "tools/docs.py --out site"]
+
+
 def test_a_failed_installation_is_tried_again(make, monkeypatch):
     monkeypatch.setenv("STAND_IN_PIP", "1")
     done, asked = make("demo")

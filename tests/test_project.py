@@ -40,7 +40,7 @@ def copy(tmp_path):
     """A copy of the project, to be spoilt."""
     root = tmp_path / "movrec"
     ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.csv")
-    for name in ("nbs", "movrec", "tools", "images"):
+    for name in ("nbs", "movrec", "tools", "images", "docs"):
         if (ROOT / name).exists():
             shutil.copytree(ROOT / name, root / name, ignore=ignore)
     for pattern in ("*.ini", "*.md", "*.ipynb", "LICENSE", "NOTICE"):
@@ -424,7 +424,8 @@ def test_the_metadata_is_that_of_settings_ini(distributions):
     assert metadata["Summary"] == expected["description"]
     assert metadata["Requires-Python"] == f">={expected['min_python']}"
     extras = {key.removesuffix("_requirements") for key in expected if key.endswith("_requirements")}
-    assert set(metadata.get_all("Provides-Extra")) == extras == {"lab", "app", "kaggle", "minilm", "dev"}
+    assert set(metadata.get_all("Provides-Extra")) == extras
+    assert extras == {"lab", "app", "kaggle", "minilm", "docs", "dev"}
     required = {
         re.split(r"[<>=]", line)[0]
         for line in metadata.get_all("Requires-Dist")
@@ -507,7 +508,7 @@ def test_no_file_names_a_path_of_somebody_s_machine():
     top = [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]
     below = [
         path
-        for folder in ("movrec", "nbs", "tests", "tools", "benchmarks", ".ci", ".github")
+        for folder in ("movrec", "nbs", "tests", "tools", "docs", "benchmarks", ".ci", ".github")
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and not {"__pycache__", ".ipynb_checkpoints", "results"} & set(path.parts)
     ]
