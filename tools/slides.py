@@ -75,6 +75,7 @@ def make_exporter() -> SlidesExporter:
         template_name="lesson",
         extra_template_basedirs=[str(ROOT / "tools" / "templates")],
         reveal_url_prefix=REVEAL,
+        reveal_theme="white",
         reveal_width="1280",
         reveal_height="720",
         embed_images=True,
