@@ -15,8 +15,10 @@ import logging
 import os
 import re
 import shutil
+import sys
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,13 +134,21 @@ def tokenize(text: str) -> list[str]:
     """
     if not isinstance(text, str):
         raise ParameterError(f"A text is a str, but this is a {type(text).__name__}: {text!r:.60}.")
+    return list(_tokens(text))
+
+
+# Several parts of a model read the same texts one after the other; this is the slowest step of each.
+# Remembered are the texts of a large catalogue, a kilobyte each.
+@lru_cache(maxsize=60_000)
+def _tokens(text: str) -> tuple[str, ...]:
     from nltk.tokenize import word_tokenize
 
     tokens: list[str] = []
     for sentence in _SENTENCE_END.split(text.lower().translate(_PLAIN_PUNCTUATION)):
         # preserve_line=True: without it NLTK wants a sentence model that has to be downloaded.
         tokens += word_tokenize(sentence, preserve_line=True)
-    return [token for token in tokens if any(map(str.isalnum, token))]
+    # Interned: a word that occurs a thousand times is kept once.
+    return tuple(sys.intern(token) for token in tokens if any(map(str.isalnum, token)))
 
 # %% ../nbs/01_doc2vec.ipynb #a3768e3b
 @contextlib.contextmanager
