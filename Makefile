@@ -21,7 +21,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 OLDEST := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 NEWEST := $(shell sed -n 's/^max_python *= *//p' settings.ini)
 
-.PHONY: help demo test lab bench prepare clean
+.PHONY: help demo test lab workshop bench prepare clean
 
 help:  ## this list
 	@echo "movrec: run one of"
@@ -42,20 +42,25 @@ lab: $(VENV)/.installed-lab  ## open the notebooks in JupyterLab
 	@echo "==> Starting JupyterLab in your browser (Ctrl-C here ends it)"
 	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/nbs/00_ingest.ipynb $(LAB_ARGS)
 
+workshop: $(VENV)/.installed-dev  ## the workshop's exercise notebooks and slides, from the notebooks
+	@$(PY) tools/project.py exercises
+	@$(PY) tools/slides.py
+
 bench: $(VENV)/.installed-minilm  ## movrec beside other methods: tables and ratios, in half an hour
 	@echo "==> Training and measuring; the slow one is the recipe that movrec is compared with"
 	@$(PY) benchmarks/compare.py $(BENCH_ARGS)
 
-prepare: $(VENV)/.installed-dev  ## before a commit: export, clean, write README.md, then test
-	@echo "==> Writing links, modules, clean notebooks and README.md"
+prepare: $(VENV)/.installed-dev  ## before a commit: write all that is generated, then test
+	@echo "==> Writing links, modules, clean notebooks, README.md and exercise notebooks"
 	@$(PY) tools/project.py links
 	@$(PY) tools/project.py export
 	@$(PY) tools/project.py clean
 	@$(PY) tools/project.py readme
+	@$(PY) tools/project.py exercises
 	@$(MAKE) --no-print-directory test
 
 clean:  ## remove what builds and tests leave behind (.venv stays)
-	@rm -rf build dist *.egg-info .pytest_cache _proc _docs
+	@rm -rf build dist *.egg-info .pytest_cache _proc _docs workshop/slides
 	@rm -rf .ipynb_checkpoints nbs/.ipynb_checkpoints nbs/.last_checked
 	@find movrec tests tools nbs -name __pycache__ -prune -exec rm -rf {} +
 	@echo "Clean. The installed packages are still in $(VENV): delete that folder to start afresh."

@@ -40,7 +40,7 @@ def copy(tmp_path):
     """A copy of the project, to be spoilt."""
     root = tmp_path / "movrec"
     ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.csv")
-    for name in ("nbs", "movrec", "tools", "images"):
+    for name in ("nbs", "movrec", "tools", "images", "workshop"):
         if (ROOT / name).exists():
             shutil.copytree(ROOT / name, root / name, ignore=ignore)
     for pattern in ("*.ini", "*.md", "*.ipynb", "LICENSE", "NOTICE"):
@@ -58,7 +58,9 @@ def replace_in(path, old, new):
 # ---- what is generated ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["links", "export", "clean", "readme", "notebooks"])
+@pytest.mark.parametrize(
+    "command", ["links", "export", "clean", "readme", "exercises", "notebooks"]
+)
 def test_what_is_generated_is_up_to_date(command):
     done = run_project(command, "--check")
     assert done.returncode == 0, done.stderr
@@ -504,9 +506,12 @@ def test_no_file_names_a_path_of_somebody_s_machine():
     top = [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]
     below = [
         path
-        for folder in ("movrec", "nbs", "tests", "tools", "benchmarks", ".ci", ".github")
+        for folder in (
+            "movrec", "nbs", "tests", "tools", "benchmarks", "workshop", ".ci", ".github"
+        )
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and not {"__pycache__", ".ipynb_checkpoints", "results"} & set(path.parts)
+        if path.is_file()
+        and not {"__pycache__", ".ipynb_checkpoints", "results", "slides"} & set(path.parts)
     ]
     for path in top + below:
         if path.suffix in suffixes:

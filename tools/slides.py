@@ -58,6 +58,8 @@ class SlideText(Preprocessor):
             cell.source = FOLD.sub("", cell.source)
             cell.source = re.sub(r"^\[!\[Open in Colab\].*\n", "", cell.source, flags=re.MULTILINE)
             cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb", r"](\1.slides.html", cell.source)
+            # nbconvert embeds only pictures that lie below the folder it is told of, ROOT here.
+            cell.source = cell.source.replace("](../", "](")
         else:
             cell.source = re.sub(r"^#\|.*\n", "", cell.source, flags=re.MULTILINE)
         return cell, resources
@@ -119,7 +121,7 @@ def main() -> int:
             continue
         notebook = read_notebook(path)
         title = title_of(notebook)
-        resources = {"metadata": {"name": title, "path": str(path.parent)}}
+        resources = {"metadata": {"name": title, "path": str(ROOT)}}
         deck, _ = exporter.from_notebook_node(notebook, resources)
         name = f"{path.stem}.slides.html"
         (folder / name).write_text(deck, encoding="utf-8", newline="\n")
