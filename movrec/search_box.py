@@ -130,7 +130,9 @@ _COMMON = 1 / 80  # uses of a word per film of the catalogue, above which it tel
 _CLOSE = 0.5  # the least cosine of two words that are called close
 _NEAREST = 8  # and the second has to be among so many nearest words of the first
 _ASKED = 12  # words of the question, the rarest first, whose neighbors are looked up
-_SEEN = 5  # uses that a word needs before its vector means something
+# Uses that a word needs before its vector means something. A rarer word is near whatever stood
+# beside it once. Up to 80 x 20 films no word is used often enough and yet tells something.
+_SEEN = 20
 
 
 class Explainer:
@@ -216,16 +218,16 @@ class Explainer:
         if not asked:
             return {}
         words.fill_norms()
+        seen = np.flatnonzero(words.expandos["count"] >= _SEEN)
         rows = [words.key_to_index[word] for word in asked]
         # All at once: one product of matrices instead of a search for each word.
-        cosine = words.vectors @ (words.vectors[rows] / words.norms[rows, np.newaxis]).T
-        cosine /= words.norms[:, np.newaxis]
-        cosine[rows, np.arange(len(asked))] = -1  # a word is not its own neighbor
+        cosine = (words.vectors[seen] @ words.vectors[rows].T) / np.outer(words.norms[seen], words.norms[rows])
         found: dict[str, tuple[float, str]] = {}
         for word, column in zip(asked, cosine.T):
-            for row in np.argpartition(-column, min(_NEAREST, len(column) - 1))[:_NEAREST]:
-                other = words.index_to_key[row]
-                found[other] = max(found.get(other, (_CLOSE, "")), (float(column[row]), word))
+            for number in np.argpartition(-column, min(_NEAREST, len(column) - 1))[: _NEAREST + 1]:
+                other = words.index_to_key[seen[number]]
+                if other != word:
+                    found[other] = max(found.get(other, (_CLOSE, "")), (float(column[number]), word))
         return {other: word for other, (_, word) in found.items() if word}
 
     def _close_pairs(self, words: list[str], most: int = 2) -> list[tuple[str, str]]:
@@ -330,6 +332,7 @@ _STYLE = """<style>
 .movrec-box textarea, .movrec-box input[type="text"] { box-sizing: border-box; font-family: inherit; }
 .movrec-box :is(button, input, textarea, select, summary, [role=slider]):focus-visible {
   outline: 3px solid #b36b00; outline-offset: 2px; }
+.movrec-box :is(button, summary):focus-visible { outline-offset: -3px; } /* what is around may cut it off */
 .movrec-box .movrec-suggestion, .movrec-box .movrec-title { text-align: left; white-space: normal;
   overflow-wrap: anywhere; line-height: 1.3; }
 .movrec-box .movrec-suggestion { margin: 0; background: rgba(127,127,127,.10); padding: 4px 10px; }
@@ -365,7 +368,7 @@ _STYLE = """<style>
 .movrec-box .movrec-genre.movrec-only, .movrec-box .movrec-genre.movrec-never { font-weight: bold;
   outline: 2px solid currentColor; outline-offset: -2px; }
 .movrec-box .movrec-genre.movrec-never { text-decoration: line-through; }
-.movrec-box .movrec-genre:focus-visible { outline: 3px solid #b36b00; outline-offset: 2px; }
+.movrec-box .movrec-genre:focus-visible { outline: 3px solid #b36b00; outline-offset: -3px; }
 .movrec-status { min-height: 1.5em; }
 .movrec-error { border-left: 4px solid #c62828; padding: 2px 0 2px 10px; }
 .movrec-error pre { white-space: pre-wrap; max-height: 16em; overflow: auto; color: inherit;
@@ -549,7 +552,8 @@ class Filters(widgets.VBox):
         reset.on_click(lambda _: self.reset())
         note = "<b>Genres</b> (press once for <i>only with</i>, twice for <i>without</i>)"
         label = widgets.HTML(note, layout=widgets.Layout(width="100%"))
-        rows = [widgets.Box(self._genres, layout=wrap), widgets.Box([*self._controls.values(), reset], layout=wrap)]
+        shown = [_with_ends(c) if isinstance(c, widgets.IntRangeSlider) else c for c in self._controls.values()]
+        rows = [widgets.Box(self._genres, layout=wrap), widgets.Box([*shown, reset], layout=wrap)]
         super().__init__([label, *rows])
         self.add_class("movrec-filters")
 
@@ -604,7 +608,8 @@ def _filter_controls(films: pd.DataFrame) -> dict[str, widgets.ValueWidget]:
     if years.nunique() > 1:
         span = (int(years.min()), int(years.max()))
         controls["years"] = widgets.IntRangeSlider(
-            value=span, min=span[0], max=span[1], description="Years", continuous_update=False, style=style
+            value=span, min=span[0], max=span[1], description="Years", continuous_update=False, readout=False,
+            style=style,
         )
     languages = films["language"].value_counts() if "language" in films else pd.Series(dtype=int)
     if len(languages) > 1:
@@ -626,9 +631,33 @@ def _filter_controls(films: pd.DataFrame) -> dict[str, widgets.ValueWidget]:
     )
     for name, control in controls.items():
         # A slider has no width of its own; the other controls are as wide as what they say.
-        width = "340px" if name == "years" else "auto"
+        width = "260px" if name == "years" else "auto"
         control.layout = widgets.Layout(width=width, max_width="100%", margin="2px 16px 2px 2px")
     return controls
+
+
+def _with_ends(slider: widgets.IntRangeSlider) -> widgets.Box:
+    """Return a range slider with a field for either end.
+
+    The slider's handles have no name that a screen reader could say, and no widget can give them one.
+    The fields have; and a year is typed faster than it is hit with a handle.
+    """
+    first, last = (
+        widgets.BoundedIntText(
+            value, min=slider.min, max=slider.max, description=name,
+            style={"description_width": "initial"}, layout=widgets.Layout(width="140px", margin="2px 16px 2px 2px"),
+        )
+        for name, value in zip(("First year", "Last year"), slider.value)
+    )
+
+    def follow(_: Any) -> None:
+        first.value, last.value = slider.value
+
+    # An end that is moved past the other one takes it along.
+    first.observe(lambda change: setattr(slider, "value", (change["new"], max(change["new"], slider.upper))), "value")
+    last.observe(lambda change: setattr(slider, "value", (min(change["new"], slider.lower), change["new"])), "value")
+    slider.observe(follow, "value")
+    return widgets.Box([slider, first, last], layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
 
 # %% ../nbs/06_search_box.ipynb #a9050e35
 _LANDMARKS = 3000
@@ -679,17 +708,20 @@ def _draw_map(vectors: np.ndarray, random_state: int) -> np.ndarray:
     if len(unit) > _LANDMARKS:
         chosen = np.random.default_rng(random_state).choice(len(unit), _LANDMARKS, replace=False)
         landmarks = np.sort(chosen)
+    # In 40 dimensions neighbors are found ten times as fast, and those on the map are rather better.
     size = min(40, len(landmarks) - 1, unit.shape[1])
-    reduced = PCA(size, random_state=random_state).fit_transform(unit[landmarks])
+    reduced = PCA(size, random_state=random_state).fit(unit[landmarks]).transform(unit)
+    reduced /= np.maximum(np.linalg.norm(reduced, axis=1, keepdims=True), 1e-9)
     perplexity = min(30, max(2, (len(landmarks) - 1) // 3))
     # One thread: several get in one another's way on a busy machine, and the sums would differ.
     with threadpool_limits(1):
-        tsne = TSNE(perplexity=perplexity, init="pca", random_state=random_state)
-        drawn = tsne.fit_transform(reduced)
+        tsne = TSNE(perplexity=perplexity, init="pca", max_iter=500, random_state=random_state)
+        drawn = tsne.fit_transform(reduced[landmarks])
     places = np.empty((len(unit), 2), dtype=np.float32)
     for start in range(0, len(unit), 2000):
         rows = slice(start, start + 2000)
-        nearest = np.argpartition(-(unit[rows] @ unit[landmarks].T), min(5, len(landmarks) - 1), axis=1)
+        nearness = reduced[rows] @ reduced[landmarks].T
+        nearest = np.argpartition(-nearness, min(5, len(landmarks) - 1), axis=1)
         places[rows] = drawn[nearest[:, :5]].mean(axis=1)
     places[landmarks] = drawn
     low, high = places.min(axis=0), places.max(axis=0)
@@ -984,8 +1016,9 @@ class SearchBox(widgets.VBox):
         self.add_class("movrec-box")
         self._show_mode()
         self._show_way()
-        # Models of text take seconds to load; that is done while somebody types.
+        # Models of text take seconds to load and titles a moment to sort: not when somebody waits.
         self._asking.prepare(lambda: recommender.text_model)
+        self._typing.prepare(lambda: recommender.suggest("zz"))
 
     def __repr__(self) -> str:
         return f"SearchBox({len(self.recommender.films):,} films)"
@@ -1012,8 +1045,13 @@ class SearchBox(widgets.VBox):
         )
         self._describe = widgets.VBox([self._plot])
         self.filters = Filters(self.recommender.films)
-        self._show_filters = widgets.ToggleButton(description="Filters", icon="sliders")
-        self._show_map = widgets.ToggleButton(description="Map", icon="map-o")
+        # Without a tooltip of its own a toggle button would say "null".
+        self._show_filters = widgets.ToggleButton(
+            description="Filters", icon="sliders", tooltip="narrow the list: genres, years, language, votes"
+        )
+        self._show_map = widgets.ToggleButton(
+            description="Map", icon="map-o", tooltip="a picture of the catalogue with these films marked"
+        )
         self._switches = widgets.Box(
             [self._show_filters, self._show_map], layout=widgets.Layout(flex_flow="row wrap")
         )
@@ -1277,8 +1315,9 @@ class SearchBox(widgets.VBox):
 
     def _show_waiting_map(self) -> None:
         self._map_marks.value = (
-            '<div role="status"><span class="movrec-spinner"></span>Drawing the map; '
-            "the first time it takes a while, then it is kept with the model.</div>"
+            f'<div role="status"><span class="movrec-spinner"></span>Drawing a map of '
+            f"{len(self.recommender.films):,} films. The first time that takes some ten seconds; "
+            "then it is kept with the model.</div>"
         )
 
     def _keep_map(self, drawn: tuple[np.ndarray, bytes, dict[str, str]] | BaseException) -> None:
