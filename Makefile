@@ -48,6 +48,10 @@ docs: $(VENV)/.installed-docs  ## the docs site, into _docs/: lessons, reference
 	@echo "==> Building the docs site, in half a minute or so"
 	@$(PY) tools/docs.py $(DOCS_ARGS)
 
+workshop: $(VENV)/.installed-dev  ## the workshop's exercise notebooks and slides, from the notebooks
+	@$(PY) tools/project.py exercises
+	@$(PY) tools/slides.py
+
 wheelhouse: $(VENV)/.installed-runtime  ## a folder to install movrec from where there is no network
 	@$(PY) workshop/wheelhouse.py $(WHEELHOUSE_ARGS)
 
@@ -55,16 +59,17 @@ bench: $(VENV)/.installed-minilm  ## movrec beside other methods: tables and rat
 	@echo "==> Training and measuring; the slow one is the recipe that movrec is compared with"
 	@$(PY) benchmarks/compare.py $(BENCH_ARGS)
 
-prepare: $(VENV)/.installed-dev  ## before a commit: export, clean, write README.md, then test
-	@echo "==> Writing links, modules, clean notebooks and README.md"
+prepare: $(VENV)/.installed-dev  ## before a commit: write all that is generated, then test
+	@echo "==> Writing links, modules, clean notebooks, README.md and exercise notebooks"
 	@$(PY) tools/project.py links
 	@$(PY) tools/project.py export
 	@$(PY) tools/project.py clean
 	@$(PY) tools/project.py readme
+	@$(PY) tools/project.py exercises
 	@$(MAKE) --no-print-directory test
 
 clean:  ## remove what builds and tests leave behind (.venv stays)
-	@rm -rf build dist *.egg-info .pytest_cache _proc _docs
+	@rm -rf build dist *.egg-info .pytest_cache _proc _docs workshop/slides
 	@rm -rf .ipynb_checkpoints nbs/.ipynb_checkpoints nbs/.last_checked
 	@find movrec tests tools nbs -name __pycache__ -prune -exec rm -rf {} +
 	@echo "Clean. The installed packages are still in $(VENV): delete that folder to start afresh."
