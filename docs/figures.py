@@ -49,5 +49,5 @@ def lines_of(lines: list[str]) -> str:
 
 def missed(found: list[tuple[str, float, str]]) -> str:
     """The bars that were missed, in a sentence."""
-    names = [f"*{words}* is {ratio:.2f}; {bar}" for words, ratio, bar in found if "missed" in bar]
-    return f"Not all was reached: {'. '.join(names)}." if names else "Every bar was reached."
+    names = [f"*{words}* ({ratio:.2f})" for words, ratio, bar in found if "missed" in bar]
+    return f"Not reached in full: {', '.join(names)}." if names else "Every bar was reached."

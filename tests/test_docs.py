@@ -412,7 +412,13 @@ def opened(browser):
             if message.type in ("error", "warning")
             else None,
         )
-        page.on("requestfailed", lambda request: complaints.append(request.url))
+        # What is aborted was still on its way when the next page was opened.
+        page.on(
+            "requestfailed",
+            lambda request: complaints.append(f"{request.url}: {request.failure}")
+            if request.failure != "net::ERR_ABORTED"
+            else None,
+        )
         page.on("request", lambda request: requests.append(request.url))
         page.goto(address)
         page.wait_for_load_state("networkidle")
