@@ -315,7 +315,7 @@ class TitleIndex:
 
     @cached_property
     def _word_starts(self) -> tuple[list[str], np.ndarray, np.ndarray]:
-        """Every title from each of its words on, in alphabetical order; its row; is it a whole title?"""
+        """Every title from each of its words on, in alphabetical order; its row; is it whole?"""
         starts = sorted(
             (key[at:], row, at == 0)
             for key, rows in self._levels[2].items()
@@ -345,7 +345,7 @@ class TitleIndex:
 
     def _nearly_spelled(self, key: str, n: int, least: float) -> list[int]:
         """Return the rows whose title resembles what was typed, the most similar first."""
-        # To compare is slow: only the titles that share the most letter pairs with the key get that far.
+        # To compare is slow: only titles that share many letter pairs with the key get that far.
         pairs, owners, sizes = self._sorted_pairs
         wanted = np.unique(_letter_pairs([key])[0])
         spans = zip(np.searchsorted(pairs, wanted), np.searchsorted(pairs, wanted, side="right"))
@@ -368,7 +368,7 @@ _VERY_ALIKE = 80  # the same where other titles do begin with what was typed
 
 
 def _likeness(typed: str, title: str) -> float:
-    """Return from 0 to 100 how much of what was typed is a title, its beginning or some of its words."""
+    """Return from 0 to 100 how well a title, its beginning or some of its words fit what was typed."""
     from rapidfuzz.fuzz import ratio, token_set_ratio, token_sort_ratio
 
     whole = max(ratio(typed, title), 0.9 * token_sort_ratio(typed, title))
@@ -379,9 +379,10 @@ def _likeness(typed: str, title: str) -> float:
 
 
 def _letter_pairs(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return every two neighbouring letters of some texts, as one number, and the text's number."""
+    """Return every two neighboring letters of some texts, as one number, and the text's number."""
     padded = [f" {text} " for text in texts]
-    letters = np.frombuffer("".join(padded).encode("utf-32-le", "replace"), dtype="<u4").astype(np.int64)
+    encoded = "".join(padded).encode("utf-32-le", "replace")
+    letters = np.frombuffer(encoded, dtype="<u4").astype(np.int64)
     owners = np.repeat(np.arange(len(padded)), [len(text) for text in padded])
     return letters[:-1] << 21 | letters[1:], owners[:-1]
 

@@ -221,13 +221,15 @@ class Explainer:
         seen = np.flatnonzero(words.expandos["count"] >= _SEEN)
         rows = [words.key_to_index[word] for word in asked]
         # All at once: one product of matrices instead of a search for each word.
-        cosine = (words.vectors[seen] @ words.vectors[rows].T) / np.outer(words.norms[seen], words.norms[rows])
+        cosine = words.vectors[seen] @ words.vectors[rows].T
+        cosine /= np.outer(words.norms[seen], words.norms[rows])
         found: dict[str, tuple[float, str]] = {}
         for word, column in zip(asked, cosine.T):
-            for number in np.argpartition(-column, min(_NEAREST, len(column) - 1))[: _NEAREST + 1]:
-                other = words.index_to_key[seen[number]]
+            # One more than the nearest: a word is nearest to itself.
+            for row in np.argpartition(-column, min(_NEAREST, len(column) - 1))[: _NEAREST + 1]:
+                other = words.index_to_key[seen[row]]
                 if other != word:
-                    found[other] = max(found.get(other, (_CLOSE, "")), (float(column[number]), word))
+                    found[other] = max(found.get(other, (_CLOSE, "")), (float(column[row]), word))
         return {other: word for other, (_, word) in found.items() if word}
 
     def _close_pairs(self, words: list[str], most: int = 2) -> list[tuple[str, str]]:
@@ -332,7 +334,8 @@ _STYLE = """<style>
 .movrec-box textarea, .movrec-box input[type="text"] { box-sizing: border-box; font-family: inherit; }
 .movrec-box :is(button, input, textarea, select, summary, [role=slider]):focus-visible {
   outline: 3px solid #b36b00; outline-offset: 2px; }
-.movrec-box :is(button, summary):focus-visible { outline-offset: -3px; } /* what is around may cut it off */
+/* Inside, where what is around a button cannot cut it off. */
+.movrec-box :is(button, summary):focus-visible { outline-offset: -3px; }
 .movrec-box .movrec-suggestion, .movrec-box .movrec-title { text-align: left; white-space: normal;
   overflow-wrap: anywhere; line-height: 1.3; }
 .movrec-box .movrec-suggestion { margin: 0; background: rgba(127,127,127,.10); padding: 4px 10px; }
@@ -343,6 +346,8 @@ _STYLE = """<style>
 .movrec-box .movrec-card { border: 1px solid rgba(127,127,127,.55); border-radius: 6px;
   padding: 8px 12px; background: rgba(127,127,127,.06); }
 .movrec-box .movrec-card .widget-html { width: auto; }
+.movrec-box .noUi-handle { border: 1px solid #767676; }
+.movrec-box .widget-dropdown > select { appearance: auto; background-image: none; }
 .movrec-meta { margin-bottom: 4px; }
 .movrec-similarity { display: flex; gap: 8px; align-items: center; white-space: nowrap; }
 .movrec-bar { flex: 1; min-width: 60px; background: rgba(127,127,127,.25); border-radius: 3px; }
@@ -552,7 +557,7 @@ class Filters(widgets.VBox):
         reset.on_click(lambda _: self.reset())
         note = "<b>Genres</b> (press once for <i>only with</i>, twice for <i>without</i>)"
         label = widgets.HTML(note, layout=widgets.Layout(width="100%"))
-        shown = [_with_ends(c) if isinstance(c, widgets.IntRangeSlider) else c for c in self._controls.values()]
+        shown = [_with_ends(c) if n == "years" else c for n, c in self._controls.items()]
         rows = [widgets.Box(self._genres, layout=wrap), widgets.Box([*shown, reset], layout=wrap)]
         super().__init__([label, *rows])
         self.add_class("movrec-filters")
@@ -608,8 +613,8 @@ def _filter_controls(films: pd.DataFrame) -> dict[str, widgets.ValueWidget]:
     if years.nunique() > 1:
         span = (int(years.min()), int(years.max()))
         controls["years"] = widgets.IntRangeSlider(
-            value=span, min=span[0], max=span[1], description="Years", continuous_update=False, readout=False,
-            style=style,
+            value=span, min=span[0], max=span[1], description="Years", readout=False,
+            tooltip="the years that films may be from", continuous_update=False, style=style,
         )
     languages = films["language"].value_counts() if "language" in films else pd.Series(dtype=int)
     if len(languages) > 1:
@@ -639,25 +644,32 @@ def _filter_controls(films: pd.DataFrame) -> dict[str, widgets.ValueWidget]:
 def _with_ends(slider: widgets.IntRangeSlider) -> widgets.Box:
     """Return a range slider with a field for either end.
 
-    The slider's handles have no name that a screen reader could say, and no widget can give them one.
-    The fields have; and a year is typed faster than it is hit with a handle.
+    The slider's handles have no name that a screen reader could say, and ipywidgets cannot give them
+    one. The fields have; and a year is typed faster than it is hit with a handle.
     """
     first, last = (
         widgets.BoundedIntText(
             value, min=slider.min, max=slider.max, description=name,
-            style={"description_width": "initial"}, layout=widgets.Layout(width="140px", margin="2px 16px 2px 2px"),
+            tooltip=f"{name.lower()} that films may be from", style={"description_width": "initial"},
+            layout=widgets.Layout(width="140px", margin="2px 16px 2px 2px"),
         )
         for name, value in zip(("First year", "Last year"), slider.value)
     )
 
-    def follow(_: Any) -> None:
-        first.value, last.value = slider.value
-
     # An end that is moved past the other one takes it along.
-    first.observe(lambda change: setattr(slider, "value", (change["new"], max(change["new"], slider.upper))), "value")
-    last.observe(lambda change: setattr(slider, "value", (min(change["new"], slider.lower), change["new"])), "value")
-    slider.observe(follow, "value")
-    return widgets.Box([slider, first, last], layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
+    def begin(change: dict[str, Any]) -> None:
+        slider.value = (change["new"], max(change["new"], slider.upper))
+
+    def end(change: dict[str, Any]) -> None:
+        slider.value = (min(change["new"], slider.lower), change["new"])
+
+    def follow(change: dict[str, Any]) -> None:
+        first.value, last.value = change["new"]
+
+    for control, action in ((first, begin), (last, end), (slider, follow)):
+        control.observe(action, "value")
+    wrap = widgets.Layout(flex_flow="row wrap", align_items="center")
+    return widgets.Box([slider, first, last], layout=wrap)
 
 # %% ../nbs/06_search_box.ipynb #a9050e35
 _LANDMARKS = 3000
@@ -708,7 +720,7 @@ def _draw_map(vectors: np.ndarray, random_state: int) -> np.ndarray:
     if len(unit) > _LANDMARKS:
         chosen = np.random.default_rng(random_state).choice(len(unit), _LANDMARKS, replace=False)
         landmarks = np.sort(chosen)
-    # In 40 dimensions neighbors are found ten times as fast, and those on the map are rather better.
+    # In 40 dimensions neighbors are found ten times as fast, and the map is rather better for it.
     size = min(40, len(landmarks) - 1, unit.shape[1])
     reduced = PCA(size, random_state=random_state).fit(unit[landmarks]).transform(unit)
     reduced /= np.maximum(np.linalg.norm(reduced, axis=1, keepdims=True), 1e-9)
@@ -1029,7 +1041,8 @@ class SearchBox(widgets.VBox):
         style = {"description_width": "initial"}
         self._style = widgets.HTML(_STYLE, layout=widgets.Layout(display="none"))
         self._mode = widgets.RadioButtons(
-            options=["Find a film", "Describe a film"], orientation="horizontal", description="I want to", style=style
+            options=["Find a film", "Describe a film"], description="I want to", style=style,
+            orientation="horizontal", tooltip="ask by a title, or by a plot",
         )
         wide = widgets.Layout(width="calc(100% - 4px)", max_width="640px")
         self._typed = widgets.Text(
@@ -1038,19 +1051,20 @@ class SearchBox(widgets.VBox):
         self._suggestions = widgets.VBox([], layout=widgets.Layout(width="100%", max_width="640px"))
         self._suggestions.add_class("movrec-suggestions")
         self._suggestion_buttons: list[widgets.Button] = []
-        self._find = widgets.VBox([self._typed, self._suggestions])
+        self._no_title = widgets.HTML()
+        self._find = widgets.VBox([self._typed, self._suggestions, self._no_title])
         self._plot = widgets.Textarea(
             description="Plot", placeholder="What is the film about? A few sentences are best.",
             rows=4, style=style, layout=wide,
         )
         self._describe = widgets.VBox([self._plot])
         self.filters = Filters(self.recommender.films)
-        # Without a tooltip of its own a toggle button would say "null".
+        # Without a tooltip of its own a toggle button says "null", and so does a label elsewhere.
         self._show_filters = widgets.ToggleButton(
-            description="Filters", icon="sliders", tooltip="narrow the list: genres, years, language, votes"
+            description="Filters", icon="sliders", tooltip="narrow the list by genres, years and more"
         )
         self._show_map = widgets.ToggleButton(
-            description="Map", icon="map-o", tooltip="a picture of the catalogue with these films marked"
+            description="Map", icon="map-o", tooltip="a picture of the catalogue, these films marked"
         )
         self._switches = widgets.Box(
             [self._show_filters, self._show_map], layout=widgets.Layout(flex_flow="row wrap")
@@ -1066,7 +1080,7 @@ class SearchBox(widgets.VBox):
     def _make_outputs(self) -> None:
         self._back = widgets.Button(description="Back", icon="arrow-left", tooltip="to what was asked before")
         self._back.on_click(lambda _: self.back())
-        self._steps = [widgets.Button() for _ in range(4)]
+        self._steps = [widgets.Button(layout=widgets.Layout(width="auto")) for _ in range(4)]
         for number, button in enumerate(self._steps):
             button.on_click(lambda _, number=number: self.back(len(self._earlier()) - number))
         self._way = widgets.Box([], layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
@@ -1081,7 +1095,6 @@ class SearchBox(widgets.VBox):
                 grid_gap="12px", width="100%", align_items="flex-start",
             ),
         )
-        self._say("Type a few letters of a title, and choose a film.")
 
     def _show_mode(self, _: Any = None) -> None:
         finds = self._mode.index == 0
@@ -1090,6 +1103,12 @@ class SearchBox(widgets.VBox):
             (self.filters, self._show_filters.value), (self._map, self._show_map.value),
         ):
             part.layout.display = None if shown else "none"
+        if not self.query:
+            self._say(
+                "Type a few letters of a title, and choose a film."
+                if finds
+                else "Say in a few sentences what the film is about."
+            )
 
     # ---- typing and choosing ----
 
@@ -1113,8 +1132,9 @@ class SearchBox(widgets.VBox):
             button.description = _film_name(film)
         self._suggestions.children = shown
         self._suggestions.layout.display = None if shown else "none"
-        if len(films) == 0 and self._typed.value.strip() not in ("", self._chosen):
-            self._say("No title like that is in the catalogue.")
+        missing = len(films) == 0 and self._typed.value.strip() not in ("", self._chosen)
+        note = _status_html("No title like that is in the catalogue.")
+        self._no_title.value = note if missing else ""
 
     def _on_choose(self, button: widgets.Button) -> None:
         # The button goes away with the list; whoever uses the keyboard must not be left nowhere.
@@ -1141,6 +1161,9 @@ class SearchBox(widgets.VBox):
             # One plot that grows is one step of the trail.
             grows = bool(self.query.text) and not self.query.disliked
             self._pose(question, delay=0.5, in_place=grows)
+        elif not question and self.query.text:
+            self._asking.cancel()
+            self._say("Say in a few sentences what the film is about.")
 
     # ---- asking ----
 
@@ -1243,10 +1266,7 @@ class SearchBox(widgets.VBox):
         )
 
     def _say(self, text: str, more: Sequence[str] = ()) -> None:
-        items = "".join(f"<li>{_text(line)}</li>" for line in more)
-        self._status.value = (
-            f'<div class="movrec-status" role="status">{_text(text)}{f"<ul>{items}</ul>" if items else ""}</div>'
-        )
+        self._status.value = _status_html(text, more)
 
     def _show(self, answer: _Answer) -> None:
         self._show_cards(answer)
@@ -1334,6 +1354,12 @@ class SearchBox(widgets.VBox):
         rows = {int(film): row for row, film in enumerate(self.recommender.films["id"])}
         asked = _films_of(self.recommender, self.query.films)
         self._map_marks.value = map_html(self._places, asked, self.results, rows, self._map_class)
+
+
+def _status_html(text: str, more: Sequence[str] = ()) -> str:
+    items = "".join(f"<li>{_text(line)}</li>" for line in more)
+    items = f"<ul>{items}</ul>" if items else ""
+    return f'<div class="movrec-status" role="status">{_text(text)}{items}</div>'
 
 
 def _film_name(film: pd.Series) -> str:

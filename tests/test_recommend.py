@@ -88,6 +88,20 @@ def test_lancedb_finds_what_numpy_finds(small_recommender, space, metric):
     assert found["similarity"].to_numpy() == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("k", [1, 40, 600])
+@pytest.mark.parametrize("where", [None, "array_has_any(genres, ['Drama'])", "year >= 2015 AND id != 862"])
+def test_the_index_on_vectors_skips_nothing(small_recommender, k, where):
+    store = small_recommender.store
+    assert "vector" in {column for index in store.table.list_indices() for column in index.columns}
+    vector = store.vectors("joined", [int(small_recommender.films["id"][3])])[0]
+    query = store.table.search(vector, vector_column_name="vector").distance_type("cosine")
+    query = query.bypass_vector_index().select(["id", "_distance"]).limit(k)
+    exact = (query.where(where, prefilter=True) if where else query).to_pandas()
+    found = store.search(vector, k, where=where)
+    assert np.allclose(found["similarity"], 1 - exact["_distance"], atol=1e-5)
+    assert set(found["id"]) == set(exact["id"])
+
+
 def test_the_genre_step_keeps_films_that_share_one(small_recommender):
     found = small_recommender.recommend("Shrek", k=50)
     wanted = set(small_recommender.find("Shrek")["genres"])
@@ -252,9 +266,24 @@ def test_films_of_one_name_are_listed(titles):
 def test_suggestions(titles):
     assert set(titles.suggest("toy st")["title"].head(2)) == {"Toy Story", "Toy Story 3"}
     assert "2001: A Space Odyssey" in titles.suggest("odys")["title"].tolist()
-    assert "Amélie" in titles.suggest("ameile")["title"].tolist()
+    assert titles.suggest("ameile")["title"].tolist() == ["Amélie"]
+    assert titles.suggest("tyo stroy")["title"].tolist()[0] == "Toy Story"
+    assert titles.suggest("2001 spce od")["title"].tolist() == ["2001: A Space Odyssey"]
+    assert titles.suggest("odyssey space 2001")["title"].tolist()[0] == "2001: A Space Odyssey"
     assert titles.suggest("").empty and titles.suggest("?!").empty
     assert len(titles.suggest("a", n=3)) <= 3
+
+
+def test_suggestions_come_in_order(small_recommender):
+    films = small_recommender.films
+    begun = small_recommender.suggest("th", 5)
+    whole = begun["title"].map(normalize_title).str.startswith("th")
+    assert whole.is_monotonic_decreasing
+    assert begun.loc[whole, "vote_count"].is_monotonic_decreasing
+    # A whole title comes before longer ones, and every film is found by its own title.
+    for title in films["title"].head(60):
+        assert normalize_title(small_recommender.suggest(title)["title"].iloc[0]) == normalize_title(title)
+    assert TitleIndex(films.head(0)).suggest("x").empty
 
 
 @pytest.mark.parametrize("title", ["The", "A", "!!!", "Ⅷ", "", "…", "¿Qué?"])

@@ -250,6 +250,22 @@ def test_each_filter_reaches_the_recommender(box):
     assert box._show_filters.description == "Filters" and len(box.results) == 5
 
 
+def test_either_end_of_the_years_can_be_typed(box):
+    box.ask("Inception")
+    slider = box.filters._controls["years"]
+    _, first, last = box.filters.children[2].children[0].children
+    first.value = 1990
+    assert slider.value == (1990, slider.max) and box.results["year"].min() >= 1990
+    slider.value = (1995, 1999)
+    assert (first.value, last.value) == (1995, 1999)
+    first.value = 2005  # past the other end, which goes along
+    assert slider.value == (2005, 2005) and last.value == 2005
+    last.value = 2001
+    assert slider.value == (2001, 2001) and first.value == 2001
+    box.filters.reset()
+    assert (first.value, last.value) == slider.value == (slider.min, slider.max)
+
+
 def test_an_empty_list_says_what_to_loosen(box):
     box.ask("Inception")
     box.filters._controls["years"].value = (1902, 1903) if box.filters._controls["years"].min <= 1902 else (
@@ -319,7 +335,9 @@ def test_enter_takes_the_best_suggestion_for_the_last_letters(box):
 def test_a_title_that_is_not_there(box):
     box._typed.value = "qqqqqqqq"
     assert box._suggestions.children == ()
-    assert "No title like that" in box._status.value
+    assert "No title like that" in box._no_title.value
+    box._typed.value = "titanic"
+    assert box._suggestions.children != () and box._no_title.value == ""
 
 
 def test_one_growing_plot_is_one_step_of_the_trail(box):
@@ -408,6 +426,21 @@ def test_reasons(small_recommender):
     assert "story" in reasons["In both titles"]
     bare = pd.Series({"title": "Zz", "year": pd.NA, "genres": [], "overview": None, "collection": np.nan})
     assert explainer.reasons(bare) == []
+
+
+def test_close_words_are_words_that_are_used_often(small_recommender, monkeypatch):
+    films = small_recommender.films
+    query = films[films["title"] == "Toy Story"]
+    # In a small catalogue no word is used often enough and yet tells something.
+    assert Explainer(small_recommender, query)._close == {}
+    monkeypatch.setattr(search_box, "_SEEN", 5)
+    monkeypatch.setattr(search_box, "_CLOSE", 0.0)
+    explainer = Explainer(small_recommender, query)
+    words = small_recommender.embedder.model_.wv
+    assert explainer._close
+    for other, word in explainer._close.items():
+        assert other != word
+        assert words.get_vecattr(other, "count") >= 5 and words.get_vecattr(word, "count") >= 5
 
 
 # ---- the map -------------------------------------------------------------------------------------
