@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -210,6 +211,11 @@ def test_the_folder_says_what_it_is(house):
     for line in (house / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
         checksum, name = line.split("  ")
         assert hashlib.sha256((house / name).read_bytes()).hexdigest() == checksum
+    exercises = {path.name for path in (house / "exercises").glob("*.ipynb")}
+    assert exercises == {path.name for path in (REPOSITORY / "nbs").glob("[0-9]*.ipynb")}
+    for path in (house / "exercises").glob("*.ipynb"):
+        for picture in re.findall(r"\]\(([^)\s]+\.png)\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / picture).is_file(), picture
     text = (house / "INSTALL.txt").read_text(encoding="utf-8")
     assert f"with Python {VERSION}. 3 packages" in text and "install.py" in text
     assert max(map(len, text.splitlines())) <= 100
