@@ -719,7 +719,10 @@ def _lab(
         bool, typer.Option("--copy-only", help="Copy, and do not open JupyterLab.")
     ] = False,
     port: Annotated[
-        int | None, typer.Option("--port", metavar="N", help="JupyterLab's port [default: a free one].")
+        int | None,
+        typer.Option(
+            "--port", metavar="N", min=1, max=65535, help="JupyterLab's port [default: a free one]."
+        ),
     ] = None,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open JupyterLab in a browser.")
@@ -737,7 +740,8 @@ def _lab(
     left = _copy_lessons(lessons, target, force)
     _print_path(f"The notebooks are in {folder}.")
     if left:
-        _say(f"Left as they are, because they have changed: {', '.join(left)} (--force writes them anew).")
+        names = ", ".join(left)
+        _say(f"Left as they are, because they have changed: {names} (--force writes them anew).")
     if copy_only:
         return
     _say("JupyterLab opens there (Ctrl-C ends it).")

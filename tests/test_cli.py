@@ -475,6 +475,7 @@ MISTAKES = {
     "films that are there already": (["add", "films.csv"], "already"),
     "an unknown ending": (["export", "best.xlsx"], ".parquet"),
     "a file that cannot be written": (["export", "films.csv/best.csv"], "best.csv"),
+    "a port that is none": (["lab", "--port", "99999"], "65535"),
     "a download to a file": (["download", "--to", "films.csv"], "films.csv"),
 }
 

@@ -132,9 +132,16 @@ def test_the_sheet_is_one_page(tmp_path, paper):
     page = tmp_path / "sheet.html"
     page.write_text(text.replace("size: auto", f"size: {paper}"), encoding="utf-8")
     pdf = tmp_path / "sheet.pdf"
-    command = [find_chromium(), "--headless", *CHROMIUM_ARGUMENTS, f"--user-data-dir={tmp_path}/user"]
+    command = [
+        find_chromium(),
+        "--headless",
+        *CHROMIUM_ARGUMENTS,
+        f"--user-data-dir={tmp_path}/user",
+    ]
     command += ["--no-pdf-header-footer", f"--print-to-pdf={pdf}", page.as_uri()]
-    subprocess.run(command, capture_output=True, timeout=120, env={**os.environ, "HOME": str(tmp_path)})
+    subprocess.run(
+        command, capture_output=True, timeout=120, env={**os.environ, "HOME": str(tmp_path)}
+    )
     assert re.findall(rb"/Count (\d+)", pdf.read_bytes()) == [b"1"]
 
 
@@ -166,7 +173,10 @@ def test_a_timetable_adds_up_and_names_sections_that_exist(title, minutes):
         positions = [headings.index(name) for name in named]
         assert positions == sorted(positions)
         for exercise in re.findall(r"\d", exercises):
-            assert re.search(rf"^\*\*{exercise}\b", prose, flags=re.MULTILINE), (path.name, exercise)
+            assert re.search(rf"^\*\*{exercise}\b", prose, flags=re.MULTILINE), (
+                path.name,
+                exercise,
+            )
 
 
 def test_the_figures_of_the_guide_are_those_that_were_measured():
@@ -202,7 +212,9 @@ def test_the_commands_and_the_links_of_the_guide_exist():
     for target in re.findall(r"(?:`|^)make ([a-z]+)", GUIDE, flags=re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
     headings = re.findall(r"^#+ (.*)", GUIDE, flags=re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+    anchors = {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
     for target in re.findall(r"\]\(([^)\s]+)\)", GUIDE):
         if target.startswith("#"):
             assert target[1:] in anchors, target

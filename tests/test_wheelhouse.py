@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,9 @@ def wheelhouse():
     del sys.modules[spec.name]
 
 
-def write_wheel(folder, name, version="1.0", *, requires=(), extras=(), tag="py3-none-any", code="", script=""):
+def write_wheel(
+    folder, name, version="1.0", *, requires=(), extras=(), tag="py3-none-any", code="", script=""
+):
     """A wheel of one module, by hand."""
     folder.mkdir(parents=True, exist_ok=True)
     info = f"{name}-{version}.dist-info"
@@ -88,12 +91,16 @@ def test_a_package_without_a_wheel_is_named_and_nothing_is_left(
 ):
     requires = ["standin_a[more]", "standin_b"]
     monkeypatch.setattr(
-        wheelhouse, "build_wheel", lambda folder: write_wheel(folder, "movrec", "0.1.0", requires=requires)
+        wheelhouse,
+        "build_wheel",
+        lambda folder: write_wheel(folder, "movrec", "0.1.0", requires=requires),
     )
     monkeypatch.setattr(wheelhouse, "read_settings", lambda: {"version": "0.1.0"})
     with pytest.raises(SystemExit) as stopped:
         wheelhouse.make(tmp_path / "house", wheelhouse.Target("linux-arm", "3.13"))
-    assert "no wheel of standin-b that fits Linux on an ARM processor with Python 3.13" in str(stopped.value)
+    assert "no wheel of standin-b that fits Linux on an ARM processor with Python 3.13" in str(
+        stopped.value
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -116,7 +123,11 @@ def test_movrec_itself_is_built_from_a_copy(wheelhouse, tmp_path, monkeypatch):
     (wheel,) = tmp_path.glob("movrec-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert {"movrec/cli.py", "movrec/data/movies_sample.csv", "movrec/lessons/nbs/00_ingest.ipynb"} <= names
+    assert {
+        "movrec/cli.py",
+        "movrec/data/movies_sample.csv",
+        "movrec/lessons/nbs/00_ingest.ipynb",
+    } <= names
     assert {path.name for path in REPOSITORY.iterdir()} == before
 
 
@@ -157,9 +168,14 @@ def install(house, *arguments):
     """Run install.py as an attendee would, with the network off."""
     command = [sys.executable, str(house / "install.py"), *map(str, arguments)]
     offline = ["unshare", "-rn"]
-    if shutil.which("unshare") and subprocess.run([*offline, "true"], capture_output=True).returncode == 0:
+    if (
+        shutil.which("unshare")
+        and subprocess.run([*offline, "true"], capture_output=True).returncode == 0
+    ):
         command = offline + command
-    nowhere = dict.fromkeys(["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"], "http://127.0.0.1:9")
+    nowhere = dict.fromkeys(
+        ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"], "http://127.0.0.1:9"
+    )
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     environment = {**environment, **nowhere, "PIP_FIND_LINKS": "", "PIP_NO_INDEX": ""}
     return subprocess.run(
@@ -175,7 +191,10 @@ def test_it_installs_with_the_network_off(house, tmp_path):
     programs = tmp_path / "mine" / "venv" / ("Scripts" if os.name == "nt" else "bin")
     code = "import movrec, standin_a, standin_c; print(movrec.__file__)"
     imported = subprocess.run(
-        [str(programs / "python"), "-I", "-c", code], capture_output=True, encoding="utf-8", check=True
+        [str(programs / "python"), "-I", "-c", code],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     assert str(tmp_path / "mine") in imported.stdout
     again = install(house, tmp_path / "mine")
@@ -183,10 +202,20 @@ def test_it_installs_with_the_network_off(house, tmp_path):
 
 
 def test_the_folder_says_what_it_is(house):
-    assert {path.name for path in house.iterdir()} >= {"INSTALL.txt", "install.py", "kit.json", "wheels"}
+    assert {path.name for path in house.iterdir()} >= {
+        "INSTALL.txt",
+        "install.py",
+        "kit.json",
+        "wheels",
+    }
     for line in (house / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
         checksum, name = line.split("  ")
         assert hashlib.sha256((house / name).read_bytes()).hexdigest() == checksum
+    exercises = {path.name for path in (house / "exercises").glob("*.ipynb")}
+    assert exercises == {path.name for path in (REPOSITORY / "nbs").glob("[0-9]*.ipynb")}
+    for path in (house / "exercises").glob("*.ipynb"):
+        for picture in re.findall(r"\]\(([^)\s]+\.png)\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / picture).is_file(), picture
     text = (house / "INSTALL.txt").read_text(encoding="utf-8")
     assert f"with Python {VERSION}. 3 packages" in text and "install.py" in text
     assert max(map(len, text.splitlines())) <= 100

@@ -23,8 +23,8 @@ def check_computer(kit):
     first = tuple(int(number) for number in kit["first_python"].split("."))
     if sys.version_info[:2] != first[:2] or sys.version_info[:3] < first:
         sys.exit(
-            "These packages are for Python {}, from {} on, and this is Python {}.{}.{}: run this file "
-            "with another Python, or ask for the folder that is made for this one.".format(
+            "These packages are for Python {}, from {} on, and this is Python {}.{}.{}: run this "
+            "file with another Python, or ask for the folder that is made for this one.".format(
                 kit["python"], kit["first_python"], *sys.version_info
             )
         )
@@ -58,7 +58,7 @@ def install(kit, folder):
     environment = folder / "venv"
     programs = environment / ("Scripts" if platform.system() == "Windows" else "bin")
     print("Installing into {}; this takes some minutes ...".format(folder), flush=True)
-    # What somebody has told pip to do elsewhere (another index, a user installation) has no say here.
+    # What somebody has told pip elsewhere (another index, a user installation) has no say here.
     environment_variables = {**os.environ, "PIP_CONFIG_FILE": os.devnull}
     steps = [
         [sys.executable, "-m", "venv", str(environment)],

@@ -41,8 +41,8 @@ SOURCES = ["movrec", "nbs", "images", "setup.py", "pyproject.toml", "settings.in
 SOURCES += ["LICENSE", "NOTICE", "MANIFEST.in"]
 
 
-# Some packages need a certain micro version, 3.11.5 say: wheels are collected for the latest one there
-# may be, and which is the first that will do is found out afterwards.
+# Some packages need a certain micro version, 3.11.5 say: wheels are collected for the latest one
+# there may be, and which is the first that will do is found out afterwards.
 LATEST_MICRO = 99
 
 
@@ -263,7 +263,7 @@ def check_version(requirement: Requirement, wheel: Path) -> None:
 
 
 def copy_handouts(folder: Path) -> None:
-    """Copy what else an attendee gets: the sheet, and exercises and slides if they have been made."""
+    """Copy what else an attendee gets: the sheet; exercises and slides, if they have been made."""
     shutil.copy(WORKSHOP / "cheatsheet.html", folder)
     if (WORKSHOP / "slides").is_dir():
         shutil.copytree(WORKSHOP / "slides", folder / "slides")
@@ -293,8 +293,8 @@ For: {target}. {count} packages, {size:.0f} MB.
 3. It ends by printing the command that opens the notebooks.
 
 "{python}" is not found, or install.py says that the version does not fit? This folder is for
-Python {version_of_python} alone, from {first_python} on. Install that version, or ask for the folder that is
-made for yours.
+Python {version_of_python} alone, from {first_python} on. Install that version, or ask for
+the folder that is made for yours.
 
 With a network of your own you need none of this: pip install "movrec[{extras}]"
 """
@@ -341,8 +341,10 @@ def write_texts(folder: Path, target: Target, version: str) -> None:
     }
     (folder / "kit.json").write_text(json.dumps(kit, indent=1) + "\n", encoding="utf-8")
     shutil.copy(WORKSHOP / "install.py", folder)
-    sums = [f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files_below(folder)]
-    (folder / "SHA256SUMS").write_text("".join(sums), encoding="utf-8", newline="\n")
+    sums = "".join(
+        f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files_below(folder)
+    )
+    (folder / "SHA256SUMS").write_text(sums, encoding="utf-8", newline="\n")
 
 
 def sha256(path: Path) -> str:
