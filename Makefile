@@ -4,7 +4,9 @@
 #   make demo PYTHON=python3.12      with that Python instead of the first one that fits
 #   make test PYTEST_ARGS="-k cli"   what is handed on to pytest
 #   make lab LAB_ARGS="--no-browser" what is handed on to JupyterLab
+#   make docs DOCS_ARGS="--out site" what is handed on to tools/docs.py
 #   make bench BENCH_ARGS="--help"   what is handed on to benchmarks/compare.py
+#   make wheelhouse WHEELHOUSE_ARGS="--platform windows --python 3.12"    for whom; see --help
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -21,11 +23,11 @@ PIP := $(PY) -m pip --disable-pip-version-check
 OLDEST := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 NEWEST := $(shell sed -n 's/^max_python *= *//p' settings.ini)
 
-.PHONY: help demo test lab bench prepare clean
+.PHONY: help demo test lab docs workshop wheelhouse bench prepare clean
 
 help:  ## this list
 	@echo "movrec: run one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed-runtime  ## build a recommender from the bundled films and try it
 	@$(BIN)/movrec demo
@@ -42,20 +44,32 @@ lab: $(VENV)/.installed-lab  ## open the notebooks in JupyterLab
 	@echo "==> Starting JupyterLab in your browser (Ctrl-C here ends it)"
 	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/nbs/00_ingest.ipynb $(LAB_ARGS)
 
+docs: $(VENV)/.installed-docs  ## the docs site, into _docs/: lessons, reference, search; opens offline
+	@echo "==> Building the docs site, in half a minute or so"
+	@$(PY) tools/docs.py $(DOCS_ARGS)
+
+workshop: $(VENV)/.installed-dev  ## the workshop's exercise notebooks and slides, from the notebooks
+	@$(PY) tools/project.py exercises
+	@$(PY) tools/slides.py
+
+wheelhouse: $(VENV)/.installed-runtime  ## a folder to install movrec from where there is no network
+	@$(PY) workshop/wheelhouse.py $(WHEELHOUSE_ARGS)
+
 bench: $(VENV)/.installed-minilm  ## movrec beside other methods: tables and ratios, in half an hour
 	@echo "==> Training and measuring; the slow one is the recipe that movrec is compared with"
 	@$(PY) benchmarks/compare.py $(BENCH_ARGS)
 
-prepare: $(VENV)/.installed-dev  ## before a commit: export, clean, write README.md, then test
-	@echo "==> Writing links, modules, clean notebooks and README.md"
+prepare: $(VENV)/.installed-dev  ## before a commit: write all that is generated, then test
+	@echo "==> Writing links, modules, clean notebooks, README.md and exercise notebooks"
 	@$(PY) tools/project.py links
 	@$(PY) tools/project.py export
 	@$(PY) tools/project.py clean
 	@$(PY) tools/project.py readme
+	@$(PY) tools/project.py exercises
 	@$(MAKE) --no-print-directory test
 
 clean:  ## remove what builds and tests leave behind (.venv stays)
-	@rm -rf build dist *.egg-info .pytest_cache _proc _docs
+	@rm -rf build dist *.egg-info .pytest_cache _proc _docs workshop/slides
 	@rm -rf .ipynb_checkpoints nbs/.ipynb_checkpoints nbs/.last_checked
 	@find movrec tests tools nbs -name __pycache__ -prune -exec rm -rf {} +
 	@echo "Clean. The installed packages are still in $(VENV): delete that folder to start afresh."
@@ -89,7 +103,7 @@ $(VENV)/.ready:
 	if [ -f $(VENV)/pyvenv.cfg ]; then clear=--clear; fi; \
 	$$found -m venv $$clear $(VENV) && touch $@
 
-# One stamp for each set of packages: runtime (no extra), lab, dev. On a terminal pip shows its own
+# One stamp for each set of packages: runtime (no extra), lab, docs, dev. On a terminal pip shows its own
 # progress; elsewhere, in a log, only its errors.
 $(VENV)/.installed-%: settings.ini setup.py pyproject.toml constraints.txt | $(VENV)/.ready
 	@echo "==> Installing movrec $(if $(filter runtime,$*),,with its '$*' packages )into $(VENV)"

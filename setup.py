@@ -5,6 +5,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 
@@ -31,6 +32,26 @@ def long_description(settings: dict) -> str:
     relative = r"\]\((?![a-z]+:|#)([^)\s]+)\)"
     text = re.sub("(!\\[[^\\]]*)" + relative, rf"\1]({address}/raw/{branch}/\2)", text)
     return re.sub(relative, rf"]({address}/blob/{branch}/\1)", text)
+
+
+class BuildWithLessons(build_py):
+    """Puts the notebooks and the pictures in them into the package, for `movrec lab`."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return  # in a clone the command takes them from where they are
+        for notebook in sorted(HERE.glob("nbs/[0-9]*.ipynb")):
+            self.add_lesson(notebook)
+            pictures = re.findall(r"\.\./(images/[\w.-]+)", notebook.read_text(encoding="utf-8"))
+            for picture in pictures:
+                self.add_lesson(HERE / picture)
+
+    def add_lesson(self, path: Path) -> None:
+        """Copy a file, which keeps its place below `movrec/lessons`."""
+        target = Path(self.build_lib, "movrec", "lessons", path.relative_to(HERE))
+        self.mkpath(str(target.parent))
+        self.copy_file(str(path), str(target))
 
 
 config = read_settings()
@@ -66,6 +87,7 @@ setup(
         "Programming Language :: Python :: 3",
         *(f"Programming Language :: Python :: {version}" for version in supported),
     ],
+    cmdclass={"build_py": BuildWithLessons},
     packages=find_packages(include=["movrec", "movrec.*"]),
     package_data={"movrec": ["data/*"]},
     include_package_data=True,

@@ -192,6 +192,12 @@ def leak_lines(result: dict) -> list[str]:
     return lines + [f"| {words} | {f1:.2f} |" for words, f1 in steps]
 
 
+def ratio_lines(result: dict) -> list[str]:
+    """The table of ratios."""
+    lines = ["", "| ratio | found | bar |", "|---|---|---|"]
+    return lines + [f"| {words} | {ratio:.2f} | {bar} |" for words, ratio, bar in ratios(result)]
+
+
 def to_markdown(result: dict) -> str:
     """The stored run as Markdown: the comparison, the genres, the ratios."""
     lines = [f"{result['films']:,} films from {result['source']}."]
@@ -201,9 +207,7 @@ def to_markdown(result: dict) -> str:
         recipes = result.get("recommendations", {}).get("recipes", {})
         lines += genre_lines(result["genres"], recipes)
     if "recommendations" in result and "genres" in result:
-        lines += leak_lines(result)
-        lines += ["", "| ratio | found | bar |", "|---|---|---|"]
-        lines += [f"| {words} | {ratio:.2f} | {bar} |" for words, ratio, bar in ratios(result)]
+        lines += leak_lines(result) + ratio_lines(result)
     return "\n".join(lines)
 
 

@@ -6,13 +6,17 @@
 __all__ = ['app', 'main']
 
 # %% ../nbs/05_cli.ipynb #baf6a1c3
+import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterable
+from importlib import resources, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -617,6 +621,131 @@ def _app(
     ending = f"/?token={token}" if token else "/"
     _say(f"The search box is at http://{host}:{port}{ending} (Ctrl-C ends it).")
     code = serve(model, host=host, port=port, open_browser=not no_browser, token=token)
+    if code:
+        raise typer.Exit(code)
+
+# %% ../nbs/05_cli.ipynb #c1ab0002
+def _lessons() -> dict[str, bytes]:
+    """Return the notebooks and the pictures in them: the name of each copy, and what is in it."""
+    from movrec.ingest import MovrecError
+
+    package = Path(str(resources.files("movrec")))
+    # A wheel brings them in the package; in a clone they lie beside it.
+    homes = [home for home in (package / "lessons", package.parent) if (home / "nbs").is_dir()]
+    if not homes:
+        raise MovrecError("This installation lacks movrec's notebooks: install movrec again.")
+    lessons = {}
+    for path in sorted((homes[0] / "nbs").glob("[0-9]*.ipynb")):
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"\.\./(images/[\w.-]+)", text):
+            lessons[name] = (homes[0] / name).read_bytes()
+        # The copies lie in the folder itself, and their pictures below it.
+        lessons[path.name] = text.replace("../images/", "images/").encode()
+    return lessons
+
+
+def _place_for_old(path: Path) -> Path:
+    """Return a name beside `path` that is still free: 00_ingest-old.ipynb, then -old2."""
+    number = ""
+    while (place := path.with_name(f"{path.stem}-old{number}{path.suffix}")).exists():
+        number = int(number or 1) + 1
+    return place
+
+
+def _copy_lessons(lessons: dict[str, bytes], folder: Path, force: bool) -> list[str]:
+    """Write the files to a folder; return the names of those that differ there and were left."""
+    left = []
+    for name, content in lessons.items():
+        target = folder / name
+        if target.exists():
+            if target.read_bytes() == content:
+                continue
+            if not force:
+                left.append(name)
+                continue
+            os.replace(target, _place_for_old(target))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part")
+        try:
+            part.write_bytes(content)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+    return left
+
+# %% ../nbs/05_cli.ipynb #c1ab0004
+def _run_jupyterlab(folder: Path, page: str, port: int | None, open_browser: bool) -> int:
+    """Open a notebook of a folder in JupyterLab, until Ctrl-C; return JupyterLab's exit code."""
+    command = [sys.executable, "-P", "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{page}"]
+    # Without a question after Ctrl-C, and without a word but where the page is.
+    command += ["--ServerApp.answer_yes=True", "--log-level=ERROR", "--LabApp.log_level=ERROR"]
+    # In a container there is often no other user than root.
+    command.append("--allow-root")
+    if port is not None:
+        command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    if not open_browser:
+        command.append("--no-browser")
+    command.append(f"--ServerApp.root_dir={folder.resolve()}")
+    process = subprocess.Popen(command)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        # A terminal tells JupyterLab of Ctrl-C as well, and twice told it may never end.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        return 0
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+@app.command(
+    "lab",
+    help="Copy the notebooks to a folder of yours and open JupyterLab there (needs the extra lab).",
+    epilog="Example: movrec lab my-notebooks",
+)
+def _lab(
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR", help="The folder, made if it is not there.")
+    ] = "movrec-notebooks",
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Write what has changed anew; yours stays beside it, as NAME-old."
+        ),
+    ] = False,
+    copy_only: Annotated[
+        bool, typer.Option("--copy-only", help="Copy, and do not open JupyterLab.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", metavar="N", min=1, max=65535, help="JupyterLab's port [default: a free one]."
+        ),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open JupyterLab in a browser.")
+    ] = False,
+) -> None:
+    from movrec.ingest import MovrecError
+
+    if not copy_only and util.find_spec("jupyterlab") is None:
+        raise MovrecError(
+            'JupyterLab is not installed: pip install "movrec[lab]", or take the notebooks alone '
+            "with --copy-only."
+        )
+    target = Path(folder).expanduser()
+    lessons = _lessons()
+    left = _copy_lessons(lessons, target, force)
+    _print_path(f"The notebooks are in {folder}.")
+    if left:
+        names = ", ".join(left)
+        _say(f"Left as they are, because they have changed: {names} (--force writes them anew).")
+    if copy_only:
+        return
+    _say("JupyterLab opens there (Ctrl-C ends it).")
+    code = _run_jupyterlab(target, min(lessons), port, not no_browser)
     if code:
         raise typer.Exit(code)
 

@@ -8,18 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from browser_helpers import free_port, server
+from conftest import REPOSITORY
 from movrec import __version__, ingest
 from movrec.cli import app, main
 
 START = [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())"]
 COMMANDS = [
     "build", "recommend", "genres", "info", "evaluate", "add", "export", "embeddings", "download",
-    "app", "demo",
+    "app", "lab", "demo",
 ]  # fmt: skip
 # What changes how a program prints, or which model it takes.
 VARIABLES = [
@@ -348,6 +351,84 @@ def test_download_prints_the_path_alone(movrec, monkeypatch):
     assert "movrec build" in err
 
 
+def test_lab_copies_the_notebooks_so_that_their_links_lead_somewhere(movrec, tmp_path):
+    mine = tmp_path / "mine"
+    assert movrec("lab", str(mine), "--copy-only") == (0, f"The notebooks are in {mine}.\n", "")
+    copies = sorted(path.name for path in mine.glob("*.ipynb"))
+    assert copies == sorted(path.name for path in (REPOSITORY / "nbs").glob("[0-9]*.ipynb"))
+    assert not list(mine.rglob("*.part"))
+    targets = set()
+    for name in copies:
+        cells = json.loads((mine / name).read_text(encoding="utf-8"))["cells"]
+        prose = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+        targets |= set(re.findall(r"\]\((?![a-z]+:|#)([^)\s#]+)", prose))
+    assert "01_doc2vec.ipynb" in targets and any(target.endswith(".png") for target in targets)
+    for target in targets:
+        assert (mine / target).is_file(), target
+
+
+def test_lab_leaves_what_somebody_has_changed(movrec, tmp_path):
+    mine = tmp_path / "mine"
+    movrec("lab", str(mine), "--copy-only")
+    first, second = mine / "00_ingest.ipynb", mine / "01_doc2vec.ipynb"
+    original = first.read_bytes()
+    first.write_bytes(b"work")
+    second.unlink()
+    code, out, err = movrec("lab", str(mine), "--copy-only")
+    assert code == 0
+    assert err == (
+        "Left as they are, because they have changed: 00_ingest.ipynb (--force writes them anew).\n"
+    )
+    assert first.read_bytes() == b"work" and second.is_file()
+
+    # By force, and again: nothing of anybody's is lost.
+    assert movrec("lab", str(mine), "--copy-only", "--force")[::2] == (0, "")
+    assert first.read_bytes() == original
+    first.write_bytes(b"more work")
+    movrec("lab", str(mine), "--copy-only", "--force")
+    old = {path.name: path.read_bytes() for path in mine.glob("*-old*")}
+    assert old == {"00_ingest-old.ipynb": b"work", "00_ingest-old2.ipynb": b"more work"}
+
+
+def test_lab_in_a_place_where_nothing_can_be_written(movrec, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, out, err = movrec("lab", str(tmp_path / "file"), "--copy-only")
+    assert (code, out) == (2, "") and is_one_sentence(err) and "file" in err
+
+
+def test_lab_without_jupyterlab(movrec, tmp_path, monkeypatch):
+    monkeypatch.setattr("movrec.cli.util.find_spec", lambda name: None)
+    code, out, err = movrec("lab", str(tmp_path / "mine"))
+    assert (code, out) == (2, "") and is_one_sentence(err)
+    assert 'pip install "movrec[lab]"' in err
+    assert not (tmp_path / "mine").exists()
+    assert movrec("lab", str(tmp_path / "mine"), "--copy-only")[0] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent another way there")
+def test_lab_serves_the_notebooks_until_ctrl_c(tmp_path):
+    pytest.importorskip("jupyterlab")
+    port, log = free_port(), tmp_path / "log"
+    command = [*START, "lab", "mine", "--no-browser", f"--port={port}"]
+    address = f"http://localhost:{port}/lab/tree/00_ingest.ipynb"
+    token = {"JUPYTER_TOKEN": "for-the-test"}
+    with server(command, address, log, cwd=tmp_path, extra_environment=token) as process:
+        with urllib.request.urlopen(f"{address}?token=for-the-test") as page:
+            assert b"<title>JupyterLab</title>" in page.read()
+        listing = f"http://localhost:{port}/api/contents?token=for-the-test"
+        with urllib.request.urlopen(listing) as answer:
+            names = {item["name"] for item in json.load(answer)["content"]}
+        assert {"00_ingest.ipynb", "06_search_box.ipynb", "images"} == names - {
+            path.name for path in (REPOSITORY / "nbs").glob("0[1-5]*.ipynb")
+        }
+        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all that it has started
+        assert process.wait(timeout=30) == 0
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+    assert "Traceback" not in log.read_text(encoding="utf-8")
+
+
 def test_demo(movrec):
     code, out, err = movrec("demo", "--reuse")
     assert code == 0 and err == ""
@@ -394,6 +475,7 @@ MISTAKES = {
     "films that are there already": (["add", "films.csv"], "already"),
     "an unknown ending": (["export", "best.xlsx"], ".parquet"),
     "a file that cannot be written": (["export", "films.csv/best.csv"], "best.csv"),
+    "a port that is none": (["lab", "--port", "99999"], "65535"),
     "a download to a file": (["download", "--to", "films.csv"], "films.csv"),
 }
 

@@ -114,8 +114,20 @@ def test_lab_and_prepare(make):
 
     done, asked = make("prepare", "PYTEST_ARGS=-k cli")
     assert done.returncode == 0, done.stderr
-    steps = ["links", "export", "clean", "readme", "check", "notebooks"]
+    steps = ["links", "export", "clean", "readme", "exercises", "check", "notebooks"]
     assert asked[1:] == [f"tools/project.py {step}" for step in steps] + ["-m pytest -k cli"]
+
+
+def test_docs(make):
+    done, asked = make("docs", "DOCS_ARGS=--out site")
+    assert done.returncode == 0, done.stderr
+    assert asked == ["-m venv .venv", INSTALL + ".[docs]", "tools/docs.py --out site"]
+
+
+def test_workshop(make):
+    done, asked = make("workshop")
+    assert done.returncode == 0, done.stderr
+    assert asked[1:] == [INSTALL + ".[dev]", "tools/project.py exercises", "tools/slides.py"]
 
 
 def test_a_failed_installation_is_tried_again(make, monkeypatch):
@@ -168,3 +180,10 @@ def test_the_versions_of_settings_ini_decide_which_python_fits(make):
     done, _ = make("demo", python="python3")
     assert done.returncode != 0
     assert "movrec needs Python 3.98 to 3.99" in done.stderr
+
+
+def test_wheelhouse(make):
+    done, asked = make("wheelhouse", "WHEELHOUSE_ARGS=--platform windows --python 3.12")
+    assert done.returncode == 0, done.stderr
+    script = "workshop/wheelhouse.py --platform windows --python 3.12"
+    assert asked == ["-m venv .venv", INSTALL + ".", script]

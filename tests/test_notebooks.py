@@ -1,6 +1,8 @@
 """The notebooks have the parts that a reader counts on. Executing them is `make test`'s own step."""
 
+import ast
 import re
+import sys
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -9,6 +11,10 @@ import pytest
 nbformat = pytest.importorskip("nbformat")
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import exercises  # noqa: E402
+
 NOTEBOOKS = sorted((ROOT / "nbs").glob("[!_.]*.ipynb"))
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -50,8 +56,13 @@ def test_the_first_cell_says_what_the_notebook_is_about(path):
         f"[![Open in Colab]({colab}/assets/colab-badge.svg)]"
         f"({colab}/github/{address}/nbs/{path.name})"
     ) in rest
-    for part in ("comes in", "goes out", "learned", "minute"):
-        assert part in rest
+    _, _, facts = rest.strip().rpartition("\n\n")
+    bullets = [
+        "What comes in", "What goes out", "What you will have learned", "Time", "What you need to know"
+    ]
+    assert re.findall(r"^\* \*\*(.+?):\*\* \S", facts, flags=re.MULTILINE) == bullets
+    assert len(facts.splitlines()) == len(bullets)
+    assert re.search(r"^\* \*\*Time:\*\* about \d+ minutes to read, .+ to run\.$", facts, re.MULTILINE)
 
 
 @each_notebook
@@ -80,21 +91,48 @@ def test_movrec_is_installed_in_colab_alone_and_before_it_is_imported(path):
 
 @each_notebook
 def test_it_ends_with_a_summary_exercises_and_the_way_on(path):
-    ending = prose_of(path).partition("What you have now")[2]
-    assert ending
-    assert re.search(r"^#+ Exercises", ending, flags=re.MULTILINE)
-    answers = re.findall(r"<details>\s*<summary>.+?</summary>(.+?)</details>", ending, flags=re.DOTALL)
-    assert len(answers) == ending.count("<details") == 3
-    assert all(answer.strip() for answer in answers)
-    last_words = ending.rpartition("</details>")[2]
-    later = NOTEBOOKS[NOTEBOOKS.index(path) + 1 :]
-    if later:
-        linked = re.findall(r"\]\(([\w.]+\.ipynb)\)", last_words)
-        assert set(linked) & {notebook.name for notebook in later}
+    cells = [cell for cell in cells_of(path) if cell.cell_type == "markdown"]
+    assert "## What you have now" in cells[-6].source
+    assert cells[-5].source.startswith("## Exercises\n")
+    last_words = cells[-1].source
+    assert re.fullmatch(r"\*\*(Next|Back to the start):\*\* .+", last_words)
+    following = (NOTEBOOKS + NOTEBOOKS[:1])[NOTEBOOKS.index(path) + 1]
+    assert f"]({following.name})" in last_words
 
 
 @each_notebook
-def test_the_answers_are_valid_code(path):
-    for details in re.findall(r"<details>(.+?)</details>", prose_of(path), flags=re.DOTALL):
-        for code in re.findall(r"^```python\n(.*?)^```", details, flags=re.DOTALL | re.MULTILINE):
-            compile(code, path.name, "exec")
+def test_it_has_three_exercises_with_answers_and_checks(path):
+    found = list(exercises.exercises_of(nbformat.read(path, as_version=4), path.name).values())
+    assert [exercise.number for exercise in found] == [1, 2, 3]
+    for kind, exercise in zip(("easy", "change a parameter", "open"), found):
+        assert exercise.statement.startswith(f"**{exercise.number} ({kind}).** ")
+        for code in (exercise.answer, exercise.check):
+            compile(code, path.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        asserts = [node for node in ast.walk(ast.parse(exercise.check)) if isinstance(node, ast.Assert)]
+        assert asserts and all(node.msg for node in asserts), "a failed check has to say why"
+
+
+@pytest.mark.parametrize(
+    ("notebook", "mistake"),
+    [
+        ("00_ingest", "with `eval`"),
+        ("01_doc2vec", "the genre names into this text"),
+        ("01_doc2vec", "for epoch in range(20): model.train("),
+        ("02_classifier", "a threshold for probabilities on logits"),
+        ("02_classifier", "a leak"),
+        ("03_recommend", "LIKE '%Music%'"),
+        ("04_evaluate", "The answer among the inputs"),
+        ("04_evaluate", "a logit with 0.1"),
+    ],
+)
+def test_what_the_published_tutorial_got_wrong_is_among_the_common_mistakes(notebook, mistake):
+    prose = prose_of(ROOT / "nbs" / f"{notebook}.ipynb")
+    boxes = re.findall(r"(?:> \*\*|## |\*\*)Common mistake.+?(?=\n\n\w|\n\n#|\Z)", prose, flags=re.DOTALL)
+    assert any(mistake in box for box in boxes)
+
+
+@each_notebook
+def test_where_kaggle_is_needed_it_says_how_to_go_on_without_an_account(path):
+    prose = prose_of(path)
+    if re.search(r"download_movies\(\)|movrec download", prose):
+        assert "No account at Kaggle" in prose

@@ -39,8 +39,8 @@ def run_project(*arguments, root=ROOT):
 def copy(tmp_path):
     """A copy of the project, to be spoilt."""
     root = tmp_path / "movrec"
-    ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.csv")
-    for name in ("nbs", "movrec", "tools", "images"):
+    ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.csv", "slides")
+    for name in ("nbs", "movrec", "tools", "images", "docs", "workshop"):
         if (ROOT / name).exists():
             shutil.copytree(ROOT / name, root / name, ignore=ignore)
     for pattern in ("*.ini", "*.md", "*.ipynb", "LICENSE", "NOTICE"):
@@ -58,7 +58,9 @@ def replace_in(path, old, new):
 # ---- what is generated ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["links", "export", "clean", "readme", "notebooks"])
+@pytest.mark.parametrize(
+    "command", ["links", "export", "clean", "readme", "exercises", "notebooks"]
+)
 def test_what_is_generated_is_up_to_date(command):
     done = run_project(command, "--check")
     assert done.returncode == 0, done.stderr
@@ -74,6 +76,20 @@ def test_a_change_in_a_module_is_found_and_exported_over(copy):
 
     assert run_project("export", root=copy).returncode == 0
     assert module.read_bytes() == before
+
+
+def test_a_stale_exercise_notebook_is_found_and_written_anew(copy):
+    replace_in(copy / "nbs" / "00_ingest.ipynb", "Which ten film series", "Which ten series")
+    leftover = copy / "workshop" / "exercises" / "99_gone.ipynb"
+    shutil.copy(copy / "workshop" / "exercises" / "00_ingest.ipynb", leftover)
+    done = run_project("exercises", "--check", root=copy)
+    assert done.returncode == 1
+    assert "workshop/exercises/00_ingest.ipynb differs from what its lesson makes" in done.stderr
+    assert "workshop/exercises/99_gone.ipynb comes from no lesson any more" in done.stderr
+
+    assert run_project("exercises", root=copy).returncode == 0
+    assert run_project("exercises", "--check", root=copy).returncode == 0
+    assert not leftover.exists()
 
 
 def test_a_module_without_a_notebook_is_found(copy):
@@ -151,7 +167,7 @@ def test_a_new_address_in_the_settings_moves_every_link(copy):
     assert "nbs/00_ingest.ipynb links to another address" in done.stderr
     assert "CONTRIBUTING.md links to another address" in done.stderr
 
-    for command in ("links", "export", "readme"):
+    for command in ("links", "export", "readme", "exercises"):
         assert run_project(command, root=copy).returncode == 0
     files = [path for path in copy.rglob("*") if path.suffix in (".ipynb", ".md", ".py")]
     for path in files:
@@ -403,6 +419,9 @@ def test_the_distributions_hold_the_sample_and_its_readme(distributions):
         assert name in in_wheel
     for path in MODULES:
         assert f"movrec/{path.name}" in in_wheel
+    for path in NOTEBOOKS[1:]:
+        assert f"movrec/lessons/nbs/{path.name}" in in_wheel
+    assert "movrec/lessons/images/search-box-jupyterlab.png" in in_wheel
     assert {"settings.ini", "README.md", "LICENSE", "NOTICE"} <= in_sdist
     assert {"LICENSE", "NOTICE"} <= {Path(name).name for name in in_wheel}
     packages = {name.partition("/")[0] for name in in_wheel}
@@ -421,7 +440,8 @@ def test_the_metadata_is_that_of_settings_ini(distributions):
     assert metadata["Summary"] == expected["description"]
     assert metadata["Requires-Python"] == f">={expected['min_python']}"
     extras = {key.removesuffix("_requirements") for key in expected if key.endswith("_requirements")}
-    assert set(metadata.get_all("Provides-Extra")) == extras == {"lab", "app", "kaggle", "minilm", "dev"}
+    assert set(metadata.get_all("Provides-Extra")) == extras
+    assert extras == {"lab", "app", "kaggle", "minilm", "docs", "dev"}
     required = {
         re.split(r"[<>=]", line)[0]
         for line in metadata.get_all("Requires-Dist")
@@ -504,9 +524,12 @@ def test_no_file_names_a_path_of_somebody_s_machine():
     top = [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]
     below = [
         path
-        for folder in ("movrec", "nbs", "tests", "tools", "benchmarks", ".ci", ".github")
+        for folder in (
+            "movrec", "nbs", "tests", "tools", "docs", "benchmarks", "workshop", ".ci", ".github"
+        )
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and not {"__pycache__", ".ipynb_checkpoints", "results"} & set(path.parts)
+        if path.is_file()
+        and not {"__pycache__", ".ipynb_checkpoints", "results", "slides"} & set(path.parts)
     ]
     for path in top + below:
         if path.suffix in suffixes:

@@ -4,7 +4,9 @@
     python tools/project.py export      movrec/*.py, from the notebooks
     python tools/project.py clean       notebooks without the traces of a session
     python tools/project.py readme      README.md and its pictures, from index.ipynb
-    python tools/project.py notebooks   execute the notebooks, each in a process of its own
+    python tools/project.py exercises   the workshop's exercise notebooks, from the lessons
+    python tools/project.py notebooks   execute the notebooks, each in a process of its own,
+                                        with the answers to their exercises
     python tools/project.py check       all of the above that can be checked, nothing is written
 
 With `--check` a command writes nothing, and says what it would have to change; `notebooks --check`
@@ -30,6 +32,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from exercises import exercise_notebook, with_answers  # noqa: E402
 
 
 # ---- what the commands share ---------------------------------------------------------------------
@@ -107,6 +112,17 @@ def differences(copy: Path, names: set[str]) -> Iterator[tuple[str, bool, bool]]
         here, there = ROOT / name, copy / name
         if not (here.exists() and there.exists()) or here.read_bytes() != there.read_bytes():
             yield name, here.exists(), there.exists()
+
+
+def unlike(source: str, files: dict[str, bytes]) -> list[str]:
+    """The files that are not there or not as `source` makes them, line ends aside."""
+    problems = []
+    for name, content in files.items():
+        if not (ROOT / name).exists():
+            problems.append(f"{name} has not been written")
+        elif (ROOT / name).read_bytes().replace(b"\r\n", b"\n") != content.replace(b"\r\n", b"\n"):
+            problems.append(f"{name} differs from what {source} makes")
+    return problems
 
 
 # ---- links ---------------------------------------------------------------------------------------
@@ -424,12 +440,49 @@ def check_readme() -> list[str]:
         return ["index.ipynb, which README.md is made from, is missing"]
     files = render_readme()
     problems = [f"{name_of(path)} is not in README.md any more" for path in stale_pictures(files)]
+    return problems + unlike("index.ipynb", files)
+
+
+# ---- exercises -----------------------------------------------------------------------------------
+
+EXERCISES = "workshop/exercises"
+
+
+def render_exercises() -> dict[str, bytes]:
+    """The exercise notebooks, by name, as the lessons have them now."""
+    import nbformat
+
+    files = {}
+    for path in notebook_paths():
+        if path.parent.name == "nbs":
+            made = exercise_notebook(read_notebook(path), name_of(path), EXERCISES)
+            text = nbformat.writes(made, version=nbformat.NO_CONVERT)
+            files[f"{EXERCISES}/{path.name}"] = text.rstrip("\n").encode("utf-8") + b"\n"
+    return files
+
+
+def stale_exercises(files: dict[str, bytes]) -> list[Path]:
+    """The exercise notebooks whose lesson has gone."""
+    paths = sorted((ROOT / EXERCISES).glob("*.ipynb"))
+    return [path for path in paths if name_of(path) not in files]
+
+
+def write_exercises() -> None:
+    """Write the exercise notebooks."""
+    files = render_exercises()
+    for path in stale_exercises(files):
+        path.unlink()
     for name, content in files.items():
-        if not (ROOT / name).exists():
-            problems.append(f"{name} has not been written")
-        elif (ROOT / name).read_bytes().replace(b"\r\n", b"\n") != content.replace(b"\r\n", b"\n"):
-            problems.append(f"{name} differs from what index.ipynb makes")
-    return problems
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / name).write_bytes(content)
+    print(f"exercises: {len(files)} notebooks in {EXERCISES}/")
+
+
+def check_exercises() -> list[str]:
+    """What differs between the exercise notebooks and the lessons."""
+    files = render_exercises()
+    problems = [f"{name_of(path)} comes from no lesson any more" for path in stale_exercises(files)]
+    return problems + unlike("its lesson", files)
 
 
 # ---- notebooks -----------------------------------------------------------------------------------
@@ -491,6 +544,21 @@ def check_notebooks() -> list[str]:
 
 def execute(path: Path, timeout: float) -> str | None:
     """Execute a notebook by `nbdev_test`, without storing its outputs; return what went wrong.
+
+    What runs is a copy that has the answers to the exercises and their checks as cells. It lies in
+    a folder that is empty but for it, as in Colab, so that a notebook cannot count on other files.
+    """
+    import nbformat
+
+    answered = with_answers(read_notebook(path), name_of(path))
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder).resolve() / path.name
+        nbformat.write(answered, copy)
+        return run_test(copy, timeout)
+
+
+def run_test(path: Path, timeout: float) -> str | None:
+    """Run `nbdev_test` on one notebook; return what went wrong.
 
     Each notebook gets a process of its own, and no process is forked: LanceDB's threads would not
     survive a fork. A notebook that takes too long is ended, with all that it started.
@@ -555,6 +623,7 @@ COMMANDS = {
     "export": Command(write_export, check_export),
     "clean": Command(write_clean, check_clean),
     "readme": Command(write_readme, check_readme),
+    "exercises": Command(write_exercises, check_exercises),
     "notebooks": Command(None, check_notebooks),
 }
 

@@ -1,0 +1,242 @@
+"""The workshop: exercise notebooks that know a right answer, and slides that open without a network.
+
+That the answers in the lessons are right is seen where the lessons are executed, by
+`tools/project.py notebooks`.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import browser_helpers as helpers
+import pytest
+
+nbformat = pytest.importorskip("nbformat")
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import exercises  # noqa: E402
+
+LESSONS = sorted((ROOT / "nbs").glob("[!_.]*.ipynb"))
+FOLDER = ROOT / "workshop" / "exercises"
+
+GOOD = """\
+**1 (easy).** Put the answer to everything into `answer`.
+
+<details><summary>Check</summary>
+
+```python
+assert answer == 42, f"{answer} is not the answer"
+```
+
+</details>
+
+<details><summary>Answer</summary>
+
+```python
+answer = 6 * 7
+```
+
+It was known.
+
+</details>"""
+
+
+def notebook_of(*sources):
+    cells = [nbformat.v4.new_markdown_cell("# A lesson", id="title")]
+    cells += [nbformat.v4.new_markdown_cell(text, id=f"text-{i}") for i, text in enumerate(sources)]
+    return nbformat.v4.new_notebook(cells=cells)
+
+
+# ---- exercise notebooks --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_an_exercise_notebook_is_its_lesson_without_outputs_and_answers(lesson):
+    before = nbformat.read(lesson, as_version=4)
+    made = nbformat.read(FOLDER / lesson.name, as_version=4)
+    nbformat.validate(made)
+    assert made.cells[0].source.startswith("# Exercise notebook ")
+    assert f"`nbs/{lesson.name}`" in made.cells[0].source
+
+    code = [cell for cell in made.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs for cell in code)
+    lesson_code = [cell.source for cell in before.cells if cell.cell_type == "code"]
+    assert [cell.source for cell in code][: len(lesson_code)] == lesson_code
+
+    text = "\n".join(cell.source for cell in made.cells if cell.cell_type == "markdown")
+    assert "<details" not in text
+    assert f"/blob/main/workshop/exercises/{lesson.name})" in text
+    for picture in re.findall(r"\]\((\.\./[^)]+)\)", text):
+        assert (FOLDER / picture).exists()
+    for other in re.findall(r"\]\((\w+\.ipynb)[)#]", text):
+        assert (FOLDER / other).exists()
+
+    found = exercises.exercises_of(before, lesson.name)
+    assert len(found) == 3
+    for number, exercise in enumerate(found.values(), start=1):
+        assert exercise.answer not in "\n".join(cell.source for cell in made.cells)
+        below = [cell.id for cell in made.cells].index(f"exercise-{number}") + 1
+        assert made.cells[below].source == f"# Exercise {number}: your answer.\n"
+        assert 'print("Right.")' in made.cells[below + 1].source
+
+
+def test_the_same_lesson_gives_the_same_notebook():
+    lesson = notebook_of("## Exercises", GOOD)
+    first, second = (
+        exercises.exercise_notebook(lesson, "nbs/00_made.ipynb", "workshop/exercises")
+        for _ in range(2)
+    )
+    assert first == second
+    assert [cell.id for cell in first.cells] == [
+        "about", "title", "text-0", "text-1", "exercise-1-answer", "exercise-1-check"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("", "Not yet: name 'answer' is not defined. Has the cell with your answer run?"),
+        ("answer = 41", "Not yet: 41 is not the answer"),
+        ("class Odd:\n    def __eq__(self, other): return len(1)\nanswer = Odd()", "TypeError: object"),
+        ("answer = 42", "Right."),
+    ],
+    ids=["none", "wrong", "odd", "right"],
+)
+def test_a_check_prints_one_line_and_never_a_traceback(answer, said, capsys):
+    exercise = exercises.read_exercise(GOOD, "here")
+    namespace = {}
+    exec(answer, namespace)
+    exec(exercises.fill_in(exercises.CHECK_CELL, exercise), namespace)
+    printed = capsys.readouterr().out
+    assert said in printed and printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("**1 (easy).** ", "Exercise 1. ", "text-0 is no exercise: it begins with"),
+        ("<summary>Check", "<summary>Test", "has two folds, Check and Answer"),
+        ("```python\nanswer = 6 * 7\n```", "42", "the fold Answer has no python block"),
+    ],
+    ids=["no number", "no check", "no code"],
+)
+def test_an_exercise_that_cannot_be_read_is_named(old, new, said):
+    assert old in GOOD
+    with pytest.raises(SystemExit, match="lesson.ipynb") as error:
+        exercises.exercises_of(notebook_of(GOOD.replace(old, new)), "lesson.ipynb")
+    assert said in str(error.value)
+
+
+def test_a_check_that_is_content_without_an_answer_fails_the_lesson():
+    useless = exercises.read_exercise(GOOD.replace("answer == 42", "True"), "here")
+    with pytest.raises(AssertionError, match="exercise 1 is content without an answer"):
+        exec(exercises.fill_in(exercises.UNANSWERED_CELL, useless), {})
+
+
+WRONG_ANSWERS = {  # to the exercises of 00, and what is missing in them
+    1: ('top_series = films["collection"].value_counts().tail(10)', "there are larger series"),
+    2: ("tables, seconds = {10: films}, {10: 1.0}", "tables has no table for a chunk_size of 1000"),
+    3: ("def twins(films):\n    return films.head(0)", "twins has to return these four rows"),
+}
+
+
+@pytest.mark.slow
+def test_an_attendee_is_told_whether_an_answer_is_right(tmp_path):
+    """No answer, a wrong one and the lesson's own, in the notebook that an attendee gets."""
+    nbclient = pytest.importorskip("nbclient")
+    lesson = exercises.exercises_of(nbformat.read(LESSONS[0], as_version=4), LESSONS[0].name)
+    notebook = nbformat.read(FOLDER / LESSONS[0].name, as_version=4)
+    cells, told = [], {}
+    for cell in notebook.cells:
+        cells.append(cell)
+        if match := re.fullmatch(r"exercise-(\d)-check", cell.id):
+            number = int(match[1])
+            told[number] = [cell]
+            for answer in (WRONG_ANSWERS[number][0], list(lesson.values())[number - 1].answer):
+                told[number].append(nbformat.v4.new_code_cell(cell.source))
+                cells += [nbformat.v4.new_code_cell(answer), told[number][-1]]
+    notebook.cells = cells
+    nbclient.NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    ).execute()
+
+    assert set(told) == set(WRONG_ANSWERS)
+    for number, checks in told.items():
+        none, wrong, right = ("".join(out.text for out in check.outputs) for check in checks)
+        assert none.startswith("Not yet: ") and "Has the cell with your answer run?" in none
+        assert wrong.startswith("Not yet: ") and WRONG_ANSWERS[number][1] in wrong
+        assert right == "Right.\n"
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+# ---- slides --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def slides(tmp_path_factory):
+    """The folder with all decks."""
+    pytest.importorskip("sphinx_revealjs")
+    folder = tmp_path_factory.mktemp("slides")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "slides.py"), str(folder)],
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_deck_loads_nothing_from_elsewhere(slides):
+    from bs4 import BeautifulSoup
+
+    decks = sorted(slides.glob("*.slides.html"))
+    assert [deck.name for deck in decks] == [f"{path.stem}.slides.html" for path in LESSONS]
+    listed = BeautifulSoup((slides / "index.html").read_text(encoding="utf-8"), "html.parser")
+    assert [link["href"] for link in listed.find_all("a")] == [deck.name for deck in decks]
+    for deck in decks:
+        page = BeautifulSoup(deck.read_text(encoding="utf-8"), "html.parser")
+        loaded = [tag["src"] for tag in page.find_all(src=True)]
+        loaded += [tag["href"] for tag in page.find_all("link", href=True)]
+        for address in loaded:
+            assert address.startswith("data:") or (slides / address).is_file(), address
+        for styles in page.find_all("style"):
+            for address in re.findall(r"url\([\"']?([^\"')]+)", styles.text):
+                assert address.startswith("data:"), address
+        for link in page.find_all("a", href=re.compile(r"^\d\d_")):
+            assert (slides / link["href"].partition("#")[0]).is_file(), link["href"]
+        assert not page.find_all("details"), "an answer is on the slides"
+        assert 12 <= sum(not slide.find("section") for slide in page.find_all("section")) <= 28
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(helpers.find_chromium() is None, reason="this test needs Chromium")
+def test_the_decks_open_from_disk_and_every_slide_fits(slides):
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(
+            executable_path=helpers.find_chromium(), args=helpers.CHROMIUM_ARGUMENTS
+        )
+        for deck in sorted(slides.glob("*.slides.html")):
+            page = browser.new_page(viewport={"width": 1280, "height": 720})
+            errors = helpers.console_errors(page)
+            requests = []
+            page.on("request", lambda request: requests.append(request.url))
+            page.goto(deck.as_uri())
+            page.wait_for_function("Reveal.isReady()")
+            number = page.evaluate("Reveal.getTotalSlides()")
+            for slide in range(number):
+                place = f"{deck.name}, slide {slide + 1}"
+                size = float(page.evaluate("Reveal.getCurrentSlide().style.zoom"))
+                assert size >= 0.6, f"{place} is too full: it is shown at {size:.0%} of its size"
+                words = page.evaluate("Reveal.getCurrentSlide().innerText.trim().length")
+                pictures = page.locator("section.present img").count()
+                assert words or pictures, f"{place} is empty"
+                page.evaluate("Reveal.next()")
+            assert page.evaluate("Reveal.isLastSlide()")
+            assert errors == []
+            assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+            page.close()
+        browser.close()

@@ -1,0 +1,152 @@
+"""Read the exercises of the lessons, and make the workshop's exercise notebooks from them.
+
+A lesson is a numbered notebook. Below its heading "Exercises" stands one markdown cell an exercise:
+
+    **1 (easy).** What is to be done. Put the answer into `top`.
+
+    <details><summary>Check</summary>     a python block of asserts, each with a message
+    <details><summary>Answer</summary>    python blocks that give the right answer, and a discussion
+
+`python tools/project.py exercises` writes the exercise notebooks; `notebooks` executes the lessons
+with answers and checks in their places, and finds a check that is content without an answer.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+STATEMENT = re.compile(r"\*\*(\d) \((easy|change a parameter|open)\)\.\*\* ")
+FOLD = re.compile(r"<details>\s*<summary>(\w+)</summary>\n(.*?)\n</details>", re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+ABOUT = """\
+# Exercise notebook {number}
+
+This is a whole lesson of movrec without its outputs, and at its end are the [exercises](#Exercises) \
+without their answers.
+
+1. Run everything once: *Run*, *Run All Cells* (in Colab: *Runtime*, *Run all*). The checks at the \
+end then say "Not yet", and rightly so.
+2. Write your answer into the empty cell below an exercise, and run that cell.
+3. Run the check below it. It says "Right.", or what is still missing.
+
+The answers, with a discussion of each, are in the lesson: `{lesson}`."""
+
+ANSWER_CELL = "# Exercise {number}: your answer.\n"
+
+# It must run with the installed package alone, and an attendee may read it.
+CHECK_CELL = """\
+# Exercise {number}: run this cell to check your answer.
+try:
+{check}
+except NameError as error:
+    print(f"Not yet: {{error}}. Has the cell with your answer run?")
+except Exception as error:
+    kind = "" if isinstance(error, AssertionError) else f"{{type(error).__name__}}: "
+    print(f"Not yet: {{kind}}{{error}}")
+else:
+    print("Right.")"""
+
+# When the lessons are tested: before the answer, the check has to fail.
+UNANSWERED_CELL = """\
+try:
+{check}
+except Exception:
+    pass
+else:
+    raise AssertionError("the check of exercise {number} is content without an answer")"""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: its text, and the code of its answer and of its check."""
+
+    number: int
+    statement: str
+    answer: str
+    check: str
+
+
+def read_exercise(source: str, place: str) -> Exercise:
+    """The exercise that a markdown cell holds; SystemExit says what is wrong with it."""
+    start = STATEMENT.match(source)
+    folds = dict(FOLD.findall(source))
+    if not start or source.count("<details>") != 2 or set(folds) != {"Check", "Answer"}:
+        raise SystemExit(
+            f"{place} is no exercise: it begins with '**1 (easy).** ', '**2 (change a parameter).** ' "
+            "or '**3 (open).** ' and has two folds, Check and Answer (see CONTRIBUTING.md)."
+        )
+    code = {name: "\n".join(PYTHON.findall(text)).strip() for name, text in folds.items()}
+    for name, lines in code.items():
+        if not lines:
+            raise SystemExit(f"{place}: the fold {name} has no python block, write one.")
+    statement = FOLD.sub("", source).strip()
+    return Exercise(int(start[1]), statement, code["Answer"], code["Check"])
+
+
+def exercises_of(notebook, name: str) -> dict[int, Exercise]:
+    """The exercises of a notebook by the index of their cell: all cells with a fold."""
+    return {
+        index: read_exercise(cell.source, f"{name}, cell {cell.id}")
+        for index, cell in enumerate(notebook.cells)
+        if cell.cell_type == "markdown" and "<details" in cell.source
+    }
+
+
+def with_answers(notebook, name: str):
+    """The notebook as it is tested: behind each exercise its check, its answer, its check again."""
+    from nbformat import v4
+
+    exercises = exercises_of(notebook, name)
+    answered = copy.deepcopy(notebook)
+    answered.cells = []
+    for index, cell in enumerate(notebook.cells):
+        answered.cells.append(cell)
+        if exercise := exercises.get(index):
+            unanswered = fill_in(UNANSWERED_CELL, exercise)
+            sources = {"unanswered": unanswered, "answer": exercise.answer, "check": exercise.check}
+            for part, source in sources.items():
+                cell_id = f"exercise-{exercise.number}-{part}"
+                answered.cells.append(v4.new_code_cell(source, id=cell_id))
+    return answered
+
+
+def fill_in(cell: str, exercise: Exercise) -> str:
+    """One of the cells above with an exercise's number and check in it."""
+    check = textwrap.indent(exercise.check, "    ")
+    return cell.format(number=exercise.number, check=check)
+
+
+def exercise_notebook(notebook, path: str, folder: str):
+    """The exercise notebook of the lesson at `path`, to lie in `folder`.
+
+    Both are seen from the repository's top. The code stays as it is; outputs, answers and what
+    only the slides need go; each exercise gets an empty cell and a check.
+    """
+    from nbformat import v4
+
+    name = Path(path).name
+    to_the_top = "../" * len(Path(folder).parts)
+    about = ABOUT.format(number=name.partition("_")[0], lesson=path)
+    made = v4.new_notebook(metadata=copy.deepcopy(notebook.metadata))
+    made.cells.append(v4.new_markdown_cell(about, id="about"))
+    exercises = exercises_of(notebook, path)
+    for index, cell in enumerate(notebook.cells):
+        exercise = exercises.get(index)
+        if cell.cell_type == "code":
+            made.cells.append(v4.new_code_cell(cell.source, id=cell.id))
+            continue
+        source = exercise.statement if exercise else cell.source
+        # The badge opens the exercise notebook; pictures are as far away as the folder is deep.
+        source = source.replace(f"/{path})", f"/{folder}/{name})")
+        source = source.replace("](../", f"]({to_the_top}")
+        made.cells.append(v4.new_markdown_cell(source, id=cell.id))
+        if exercise:
+            for part, source in (("answer", ANSWER_CELL), ("check", CHECK_CELL)):
+                cell_id = f"exercise-{exercise.number}-{part}"
+                made.cells.append(v4.new_code_cell(fill_in(source, exercise), id=cell_id))
+    return made

@@ -1,0 +1,136 @@
+"""Make the workshop's slides from the lessons: one deck a lesson, which opens without a network.
+
+    python tools/slides.py [FOLDER]
+
+Writes the decks, a page that lists them and reveal.js itself into FOLDER, workshop/slides if none is
+named. What is on a slide says each cell's metadata, which JupyterLab shows under "Slide Type". Two
+tags belong to the slides as well: `slide-no-code` leaves a cell's code out, `slide-no-output` its
+output. Needs the extra `dev`: reveal.js comes out of the package sphinx-revealjs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import re
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from nbconvert import SlidesExporter  # noqa: E402
+from nbconvert.preprocessors import Preprocessor  # noqa: E402
+from traitlets.config import Config  # noqa: E402
+
+from exercises import FOLD  # noqa: E402
+from project import notebook_paths, read_notebook  # noqa: E402
+
+REVEAL = "reveal.js"
+
+LIST_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>movrec: the slides</title>
+<body style="font: 1.2em/1.6 sans-serif; max-width: 40em; margin: 2em auto; padding: 0 1em">
+<h1>The slides</h1>
+<ol start="0">
+{items}
+</ol>
+<p>Arrow keys or the space bar move on, Esc shows all slides, S opens the speaker's view.</p>
+"""
+
+
+class SlideText(Preprocessor):
+    """Turn a lesson's text into that of slides.
+
+    Leaves out the Colab badge, the answers of the exercises and the directives of exported code,
+    and lets links to other lessons lead to their decks.
+    """
+
+    def preprocess_cell(self, cell, resources, index):
+        """Return the changed cell."""
+        if cell.cell_type == "markdown":
+            cell.source = FOLD.sub("", cell.source)
+            cell.source = re.sub(r"^\[!\[Open in Colab\].*\n", "", cell.source, flags=re.MULTILINE)
+            cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb", r"](\1.slides.html", cell.source)
+            # nbconvert embeds only pictures that lie below the folder it is told of, ROOT here.
+            cell.source = cell.source.replace("](../", "](")
+        else:
+            cell.source = re.sub(r"^#\|.*\n", "", cell.source, flags=re.MULTILINE)
+        return cell, resources
+
+
+def make_exporter() -> SlidesExporter:
+    """The exporter for all decks."""
+    config = Config()
+    config.SlidesExporter.preprocessors = [SlideText]
+    config.TagRemovePreprocessor.enabled = True
+    config.TagRemovePreprocessor.remove_input_tags = {"slide-no-code"}
+    config.TagRemovePreprocessor.remove_all_outputs_tags = {"slide-no-output"}
+    return SlidesExporter(
+        config=config,
+        template_name="lesson",
+        extra_template_basedirs=[str(ROOT / "tools" / "templates")],
+        reveal_url_prefix=REVEAL,
+        reveal_theme="white",
+        reveal_width="1280",
+        reveal_height="720",
+        embed_images=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+    )
+
+
+def title_of(notebook) -> str:
+    """The notebook's first heading."""
+    return notebook.cells[0].source.partition("\n")[0].removeprefix("# ")
+
+
+def copy_reveal(folder: Path) -> None:
+    """Copy of reveal.js what the decks load, and its licence."""
+    package = find_spec("sphinx_revealjs")
+    if package is None:
+        raise SystemExit('The slides need reveal.js: pip install "movrec[dev]" brings it.')
+    source = Path(package.origin).parent / "_static" / "revealjs"
+    shutil.rmtree(folder, ignore_errors=True)
+    unneeded = shutil.ignore_patterns("*.map", "*.esm.js", "*.eot", "*.ttf", "league-gothic")
+    for part in ("dist", "plugin/notes"):
+        shutil.copytree(source / part, folder / part, ignore=unneeded)
+    shutil.copy(source / "LICENSE", folder)
+
+
+def main() -> int:
+    """Write all decks."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "workshop" / "slides")
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    copy_reveal(folder / REVEAL)
+    exporter = make_exporter()
+    items = []
+    for path in notebook_paths():
+        if path.parent.name != "nbs":
+            continue
+        notebook = read_notebook(path)
+        title = title_of(notebook)
+        resources = {"metadata": {"name": title, "path": str(ROOT)}}
+        deck, _ = exporter.from_notebook_node(notebook, resources)
+        name = f"{path.stem}.slides.html"
+        (folder / name).write_text(deck, encoding="utf-8", newline="\n")
+        items.append(f'<li><a href="{name}">{html.escape(title)}</a></li>')
+    index = LIST_PAGE.format(items="\n".join(items))
+    (folder / "index.html").write_text(index, encoding="utf-8", newline="\n")
+    print(f"slides: {len(items)} decks, open {folder / 'index.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
