@@ -528,8 +528,8 @@ class JoinedSpace:
     title_weight : float, default 0.4
         Length of the title block.
     year_weight : float, default 1.0
-        Length of the year block. As long as the text's, and still mild: two films ten years apart
-        lose 2 % of it, films of one decade next to nothing.
+        Length of the year block. As long as the text's, and still mild: ten years apart, two films
+        lose 2 % of it.
     title_dimensions : int, default 128
         Size of the title block.
 
@@ -543,6 +543,8 @@ class JoinedSpace:
         The square root of the inverse document frequency of each genre.
     title_rarity_ : dict of str to float
         The inverse document frequency of each title word.
+    typical_year_ : int or None
+        The median of the years: where a film without one is placed. None where no film has one.
     n_dimensions_ : int
         Size of a joined vector.
 
@@ -599,6 +601,8 @@ class JoinedSpace:
         self.document_mean_ = _unit_rows(documents).mean(axis=0, dtype=np.float64).astype(np.float32)
         self.word_mean_ = _unit_rows(words).mean(axis=0, dtype=np.float64).astype(np.float32)
         self._set_titles(_title_rarity(films["title"].tolist()))
+        years = films["year"].dropna() if "year" in films else []
+        self.typical_year_ = int(np.median(years)) if len(years) else None
         return self
 
     def _set_titles(self, rarity: dict[str, float]) -> None:
@@ -639,7 +643,9 @@ class JoinedSpace:
         Parameters
         ----------
         films : DataFrame, n rows
-            `title`, `genres` and, where there is one, `year` are read.
+            `title`, `genres` and, where there is one, `year` are read. A missing year counts as
+            the typical one: without a year block the vector would be shorter, and the film be
+            nearer than others to a plot of no year. Without the column, the block is zero.
         documents, words : ndarray of shape (n, vector_size)
             The films' document vectors and word means.
         probabilities : ndarray of shape (n, n_genres), optional
@@ -657,7 +663,9 @@ class JoinedSpace:
         titles = title_signatures(
             films["title"].tolist(), self.title_rarity_, self.title_dimensions, self._unseen_rarity
         )
-        years = films["year"] if "year" in films else [None] * len(films)
+        years = pd.Series(films["year"] if "year" in films else [None] * len(films), dtype="object")
+        if "year" in films:
+            years = years.where(years.notna(), self.typical_year_)
         return np.hstack(
             [
                 self.text_features(documents, words),
@@ -687,6 +695,7 @@ class JoinedSpace:
             "genres": self.genres_,
             "genre_rarity": [round(float(rarity), 6) for rarity in self.genre_rarity_],
             "title_rarity": self.title_rarity_,
+            "typical_year": self.typical_year_,
         }
         text = json.dumps(description, ensure_ascii=False)
         (folder / "space.json").write_text(text, encoding="utf-8")
@@ -714,7 +723,8 @@ class JoinedSpace:
         try:
             description = json.loads((folder / "space.json").read_text(encoding="utf-8"))
             means = np.load(folder / "means.npy", allow_pickle=False)
-            learned = {name: description.pop(name) for name in ("genres", "genre_rarity", "title_rarity")}
+            names = ("genres", "genre_rarity", "title_rarity", "typical_year")
+            learned = {name: description.pop(name) for name in names}
             space = cls(**description)
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise ModelError(
@@ -724,6 +734,7 @@ class JoinedSpace:
         space.genre_rarity_ = np.array(learned["genre_rarity"], dtype=np.float32)
         space.document_mean_, space.word_mean_ = means
         space._set_titles(learned["title_rarity"])
+        space.typical_year_ = learned["typical_year"]
         return space
 
 
