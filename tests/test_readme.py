@@ -1,5 +1,6 @@
 """Every command and every snippet of README.md is run, in the order in which a reader meets it."""
 
+import json
 import os
 import re
 import shlex
@@ -75,3 +76,23 @@ def test_the_files_that_are_linked_exist():
     for target in targets:
         if not target.startswith("http"):
             assert (REPOSITORY / target).exists(), target
+
+
+def test_the_figures_are_those_that_were_measured():
+    result = json.loads((REPOSITORY / "benchmarks" / "result.json").read_text(encoding="utf-8"))
+    methods = result["recommendations"]["table"]
+    unseen = {r["model"]: r for r in result["genres"]["summary"] if r["setting"] == "unseen films"}
+    recipes = [recipe["micro_f1"] for recipe in result["recommendations"]["recipes"].values()]
+    section = README.partition("## How good is it?")[2].partition("\n## ")[0]
+    expected = [
+        f"{result['films']:,} films",
+        f"micro-F1 of {unseen['movrec']['micro_f1']:.2f}",
+        f"reach {unseen['TF-IDF + logistic regression']['micro_f1']:.2f}",
+        f"Run again it gets {recipes[0]:.2f}",
+        f"without that, {recipes[1]:.2f}",
+        f"a series, {100 * methods['movrec']['collection_recall']:.0f} %",
+        f"same people like, {100 * methods['movrec']['co_rating_recall']:.0f} %",
+        f"chance finds {100 * methods['random']['co_rating_recall']:.0f} %",
+        f"same genres {100 * methods['MiniLM + 0.5 genres']['co_rating_recall']:.0f} %",
+    ]
+    assert [words for words in expected if words not in section] == []
