@@ -697,7 +697,11 @@ def _run_jupyterlab(folder: Path, page: str, port: int | None, open_browser: boo
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 @app.command(

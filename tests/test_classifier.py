@@ -34,7 +34,8 @@ def made_up_films(n_films=300, seed=0):
 
 def small(**parameters):
     """Return an unfitted classifier that trains in a moment."""
-    chosen = {"hidden": (16,), "epochs": 8, "lr": 0.01, "networks": 2, "progress": False} | parameters
+    chosen = {"hidden": (16,), "epochs": 8, "lr": 0.01, "batch_size": 64, "input_dropout": 0.2}
+    chosen |= {"networks": 2, "progress": False} | parameters
     return GenreClassifier(**chosen)
 
 

@@ -423,7 +423,7 @@ def test_lab_serves_the_notebooks_until_ctrl_c(tmp_path):
             path.name for path in (REPOSITORY / "nbs").glob("0[1-5]*.ipynb")
         }
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all that it has started
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=60) == 0
         with pytest.raises(ProcessLookupError):
             os.killpg(process.pid, 0)
     assert "Traceback" not in log.read_text(encoding="utf-8")

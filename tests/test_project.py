@@ -519,7 +519,7 @@ def test_the_search_for_unsafe_code_finds_it():
 
 def test_no_file_names_a_path_of_somebody_s_machine():
     folders = "home|root|Users|work|farm"
-    machine = re.compile(rf"(?<![\w.:/~*-])/(?:{folders})/\w|[A-Z]:\\\\?Users")
+    machine = re.compile(rf"(?<![\w.:/~*-])/(?:{folders})/\w|[A-Z]:\\\\?Users\\\\?\w")
     suffixes = {".py", ".md", ".ini", ".toml", ".txt", ".ipynb", ".yml", ""}
     top = [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]
     below = [
