@@ -1470,7 +1470,11 @@ def serve(
         finally:
             if process.poll() is None:
                 process.terminate()
-                process.wait(10)
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
 
 
 def check_page(host: str, port: int) -> None:
