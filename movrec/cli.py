@@ -467,6 +467,14 @@ def _facts(recommender: "Recommender") -> list[tuple[str, str]]:
     ]
 
 # %% ../nbs/05_cli.ipynb #bdac14dd
+# As the field writes them, where that is not the function's name with blanks in it.
+_MEASURE_NAMES = {
+    "genre_jaccard": "genre Jaccard",
+    "co_rating_recall": "co-rating recall",
+    "intra_list_diversity": "intra-list diversity",
+}
+
+
 def _measure_table(measures: "pd.DataFrame", k: int) -> "Table":
     """Return the measures as a table: what, how much, how sure, over how many films."""
     from rich import box
@@ -478,7 +486,8 @@ def _measure_table(measures: "pd.DataFrame", k: int) -> "Table":
         table.add_column(heading, justify="right", no_wrap=True)
     for row in measures.itertuples():
         interval = f"{row.low:.3f} to {row.high:.3f}"
-        table.add_row(row.Index.replace("_", " "), f"{row.value:.3f}", interval, f"{row.n:,}")
+        name = _MEASURE_NAMES.get(row.Index, row.Index.replace("_", " "))
+        table.add_row(name, f"{row.value:.3f}", interval, f"{row.n:,}")
     return table
 
 

@@ -291,7 +291,7 @@ def test_info(movrec):
 def test_evaluate(movrec, tmp_path):
     code, out, err = movrec("evaluate", "-k", "5")
     assert (code, err) == (0, "")
-    for expected in ("At 5", "genre jaccard", "collection recall", "popularity bias", "602"):
+    for expected in ("At 5", "genre Jaccard", "collection recall", "popularity bias", "602"):
         assert expected in out
     code, out, err = movrec("evaluate", "--json")
     measures = {row["measure"]: row for row in json.loads(out)}
@@ -308,7 +308,7 @@ def test_evaluate_with_ratings(movrec, tmp_path):
     links.to_csv(tmp_path / "links.csv", index=False)
     files = ["--ratings", str(tmp_path / "ratings.csv"), "--links", str(tmp_path / "links.csv")]
     code, out, err = movrec("evaluate", *files)
-    assert (code, err) == (0, "") and "co rating recall" in out
+    assert (code, err) == (0, "") and "co-rating recall" in out
     for wrong in (files[:2], files[2:], ["--ratings", "nowhere.csv", *files[2:]], ["-k", "0"], ["-k", "602"]):
         code, out, err = movrec("evaluate", *wrong)
         assert code == 2 and out == "" and is_one_sentence(err)
