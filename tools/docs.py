@@ -29,11 +29,13 @@ from project import (
     COLAB_LINK,
     ROOT,
     directives_of,
+    lesson_paths,
     name_of,
     notebook_paths,
     read_notebook,
     read_settings,
     run_nbdev,
+    title_of,
 )
 
 PROCESSED = ROOT / "_proc"
@@ -165,14 +167,12 @@ def page_prose(text: str, page: str) -> str:
 # ---- from notebook to page -----------------------------------------------------------------------
 
 
-def opening_buttons(page: str) -> str:
-    """What stands below a lesson's title: to run it, and to have it."""
-    settings = read_settings()
-    colab = "https://colab.research.google.com/github/{user}/{repo}/blob/{branch}/{page}"
+def opening_buttons(colab: str, page: str) -> str:
+    """What stands below a lesson's title: to run it, where its badge leads to, and to have it."""
     up = "../" * page.count("/")
     return (
         '<p class="open-lesson">'
-        f'<a href="{colab.format(**settings, page=page)}">Open in Colab</a> '
+        f'<a href="{colab}">Open in Colab</a> '
         f'<a href="{up}_sources/{page}" download>Download the notebook</a></p>'
     )
 
@@ -323,7 +323,7 @@ def page_of_notebook(path: Path):
             cell.source = link_names(cell.source, original)
             heading = last_heading(cell.source) or heading
             if not cells and page != "index.ipynb":
-                cell.source = BADGE.sub(opening_buttons(page), cell.source)
+                cell.source = BADGE.sub(lambda it: opening_buttons(it[1], page), cell.source)
             cell.source = page_prose(cell.source, page)
             cells.append(cell)
         elif documented_name(cell):
@@ -343,17 +343,12 @@ def page_of_notebook(path: Path):
 def modules() -> dict[str, Path]:
     """The modules of the package, each with its notebook, in their order."""
     found = {}
-    for path in notebook_paths():
+    for path in lesson_paths():
         for cell in read_notebook(path).cells:
             name = directives_of(cell.source).get("default_exp")
             if name:
                 found[name] = path
     return found
-
-
-def title_of(path: Path) -> str:
-    """The title of a notebook."""
-    return re.search(r"^# +(.+)$", read_notebook(path).cells[0].source, flags=re.MULTILINE)[1]
 
 
 def title_lines(title: str) -> list[str]:
@@ -384,7 +379,8 @@ def reference_of(module: str, path: Path) -> str:
     names = importlib.import_module(f"movrec.{module}").__all__
     lesson = f"/{name_of(path).removesuffix('.ipynb')}"
     source = address_on_github(f"movrec/{module}.py")
-    entries = {name: entry_of(name, module, title_of(path)) for name in names}
+    title = title_of(read_notebook(path))
+    entries = {name: entry_of(name, module, title) for name in names}
     lines = title_lines(f"movrec.{module}")
     lines += [f".. automodule:: movrec.{module}", ""]
     lines += [f"Lesson: :doc:`{lesson}`. Source: `movrec/{module}.py <{source}>`__ on GitHub.", ""]
@@ -454,7 +450,7 @@ def command_reference() -> str:
 def contents() -> str:
     """What hangs below the front page: the order of the site."""
     parts = {
-        "Lessons": [name for name in page_names() if name.startswith("nbs/")],
+        "Lessons": [name_of(path) for path in lesson_paths()],
         "Use movrec": ["docs/own_catalogue.md", "docs/command_line.md", "api/index.rst"],
         "Read on": ["docs/how_good.md", "docs/glossary.md", *WORKSHOP_PAGES],
         "The project": OTHER_PAGES,
@@ -472,7 +468,7 @@ def entry_in_contents(name: str) -> str:
     """A page of the site as a table of contents has it; a lesson with its number."""
     page = name.rpartition(".")[0]
     if name.startswith("nbs/"):
-        return f"{Path(name).name[:2]} {title_of(ROOT / name)} <{page}>"
+        return f"{Path(name).name[:2]} {title_of(read_notebook(ROOT / name))} <{page}>"
     return page
 
 

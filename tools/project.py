@@ -47,11 +47,15 @@ def read_settings() -> dict[str, str]:
     return dict(parser["DEFAULT"])
 
 
+def lesson_paths(root: Path | None = None) -> list[Path]:
+    """The numbered notebooks in order."""
+    return sorted(((root or ROOT) / "nbs").glob("[!_.]*.ipynb"))
+
+
 def notebook_paths(root: Path | None = None) -> list[Path]:
     """index.ipynb, where there is one, and the numbered notebooks in order."""
-    root = root or ROOT
-    index = root / "index.ipynb"
-    return [index] * index.exists() + sorted((root / "nbs").glob("[!_.]*.ipynb"))
+    index = (root or ROOT) / "index.ipynb"
+    return [index] * index.exists() + lesson_paths(root)
 
 
 def read_notebook(path: Path):
@@ -62,6 +66,11 @@ def read_notebook(path: Path):
         return v4.reads(path.read_text(encoding="utf-8"))
     except (ValueError, AttributeError, KeyError) as error:
         raise SystemExit(f"{name_of(path)} cannot be read as a notebook: {error!r}") from None
+
+
+def title_of(notebook) -> str:
+    """A notebook's title: the heading in its first cell."""
+    return re.search(r"^# +(.+)$", notebook.cells[0].source, flags=re.MULTILINE)[1]
 
 
 def name_of(path: Path, root: Path | None = None) -> str:
@@ -453,11 +462,10 @@ def render_exercises() -> dict[str, bytes]:
     import nbformat
 
     files = {}
-    for path in notebook_paths():
-        if path.parent.name == "nbs":
-            made = exercise_notebook(read_notebook(path), name_of(path), EXERCISES)
-            text = nbformat.writes(made, version=nbformat.NO_CONVERT)
-            files[f"{EXERCISES}/{path.name}"] = text.rstrip("\n").encode("utf-8") + b"\n"
+    for path in lesson_paths():
+        made = exercise_notebook(read_notebook(path), name_of(path), EXERCISES)
+        text = nbformat.writes(made, version=nbformat.NO_CONVERT)
+        files[f"{EXERCISES}/{path.name}"] = text.rstrip("\n").encode("utf-8") + b"\n"
     return files
 
 

@@ -26,7 +26,7 @@ from nbconvert.preprocessors import Preprocessor  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
 from exercises import FOLD  # noqa: E402
-from project import notebook_paths, read_notebook  # noqa: E402
+from project import lesson_paths, read_notebook, title_of  # noqa: E402
 
 REVEAL = "reveal.js"
 
@@ -87,11 +87,6 @@ def make_exporter() -> SlidesExporter:
     )
 
 
-def title_of(notebook) -> str:
-    """The notebook's first heading."""
-    return notebook.cells[0].source.partition("\n")[0].removeprefix("# ")
-
-
 def copy_reveal(folder: Path) -> None:
     """Copy of reveal.js what the decks load, and its licence."""
     package = find_spec("sphinx_revealjs")
@@ -116,9 +111,7 @@ def main() -> int:
     copy_reveal(folder / REVEAL)
     exporter = make_exporter()
     items = []
-    for path in notebook_paths():
-        if path.parent.name != "nbs":
-            continue
+    for path in lesson_paths():
         notebook = read_notebook(path)
         title = title_of(notebook)
         resources = {"metadata": {"name": title, "path": str(ROOT)}}

@@ -22,7 +22,6 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
-from configparser import ConfigParser
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesParser
@@ -33,6 +32,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from project import read_settings  # noqa: E402
+
 WORKSHOP = ROOT / "workshop"
 # What the lessons and the exercises need besides the package.
 EXTRAS = "lab,app"
@@ -128,13 +131,6 @@ def this_platform() -> str | None:
     """The name of the platform that this computer is, if it is one of ours."""
     here = (platform.system(), platform.machine())
     return next((name for name, it in PLATFORMS.items() if (it.system, it.machine) == here), None)
-
-
-def read_settings() -> dict[str, str]:
-    """The settings of the project."""
-    parser = ConfigParser(delimiters=["="])
-    parser.read(ROOT / "settings.ini", encoding="utf-8")
-    return dict(parser["DEFAULT"])
 
 
 # ---- collecting ----------------------------------------------------------------------------------
