@@ -34,6 +34,19 @@ def find_chromium():
     return os.environ.get("MOVREC_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
+@contextlib.contextmanager
+def chromium():
+    """Chromium without a window, driven by Playwright."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS
+        )
+        yield browser
+        browser.close()
+
+
 def what_is_missing():
     """What a browser test needs and this machine lacks, in words; an empty string if nothing."""
     from importlib.util import find_spec

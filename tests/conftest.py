@@ -1,11 +1,25 @@
 """Fixtures that several test files share; the costly ones are made once a run."""
 
+import importlib.util
 import os
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@contextmanager
+def loaded(script):
+    """A script that is no part of the package, as a module."""
+    spec = importlib.util.spec_from_file_location(f"{script.stem}_script", script)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
 
 
 @pytest.fixture(scope="session")

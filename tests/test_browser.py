@@ -52,15 +52,9 @@ def model(sample_films, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chromium():
-    from playwright.sync_api import sync_playwright
-
     SCREENSHOTS.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=helpers.find_chromium(), args=helpers.CHROMIUM_ARGUMENTS
-        )
+    with helpers.chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

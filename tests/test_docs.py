@@ -1,6 +1,6 @@
 """The docs site: built as `make docs` builds it, then read by a program and opened in a browser."""
 
-import importlib.util
+import importlib
 import json
 import posixpath
 import re
@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 import browser_helpers as helpers
 import pytest
+
+from conftest import loaded
 
 ROOT = helpers.REPOSITORY
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "docs"), str(ROOT / "benchmarks")]
@@ -76,10 +78,8 @@ def text_of(page):
 @pytest.fixture(scope="module")
 def tools():
     """tools/docs.py as a module."""
-    spec = importlib.util.spec_from_file_location("docs_tools", ROOT / "tools" / "docs.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with loaded(ROOT / "tools" / "docs.py") as module:
+        yield module
 
 
 def code_cell(source, **data):
@@ -386,15 +386,9 @@ def test_the_figures_are_those_of_the_benchmark(page):
 def browser():
     if find_spec("playwright") is None or helpers.find_chromium() is None:
         pytest.skip("needs Playwright and Chromium")
-    from playwright.sync_api import sync_playwright
-
     SCREENSHOTS.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=helpers.find_chromium(), args=helpers.CHROMIUM_ARGUMENTS
-        )
+    with helpers.chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

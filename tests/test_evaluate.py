@@ -1,7 +1,6 @@
 """The measures against slow and plain counting, odd tables, damaged files; the benchmark."""
 
 import gzip
-import importlib.util
 import itertools
 import json
 import subprocess
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import loaded
 from movrec import evaluate as module
 from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
@@ -486,10 +486,8 @@ def benchmark():
     if not path.is_file():
         pytest.skip("the benchmarks are not part of this copy")
     sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location("benchmark_compare", path)
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    yield loaded
+    with loaded(path) as compare_script:
+        yield compare_script
     sys.path.remove(str(path.parent))
 
 

@@ -1,7 +1,6 @@
 """The project itself: what is generated is up to date, and the package holds what it should."""
 
 import ast
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -13,6 +12,8 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+
+from conftest import loaded
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = ROOT / "tools" / "project.py"
@@ -194,12 +195,8 @@ def test_a_badge_for_another_notebook_and_a_dead_link_are_found(copy):
 @pytest.fixture(scope="module")
 def project():
     """tools/project.py as a module."""
-    spec = importlib.util.spec_from_file_location("project_tools", PROJECT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    with loaded(PROJECT) as module:
+        yield module
 
 
 def prose(source):

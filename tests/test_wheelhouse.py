@@ -1,7 +1,6 @@
 """The wheelhouse: collected from stand-in packages, and installed from with the network off."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import platform
@@ -13,7 +12,7 @@ import zipfile
 
 import pytest
 
-from conftest import REPOSITORY
+from conftest import REPOSITORY, loaded
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -21,13 +20,8 @@ VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 @pytest.fixture(scope="module")
 def wheelhouse():
     """workshop/wheelhouse.py as a module."""
-    path = REPOSITORY / "workshop" / "wheelhouse.py"
-    spec = importlib.util.spec_from_file_location("wheelhouse", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    with loaded(REPOSITORY / "workshop" / "wheelhouse.py") as module:
+        yield module
 
 
 def write_wheel(

@@ -214,11 +214,8 @@ def test_a_deck_loads_nothing_from_elsewhere(slides):
 @pytest.mark.slow
 @pytest.mark.skipif(helpers.find_chromium() is None, reason="this test needs Chromium")
 def test_the_decks_open_from_disk_and_every_slide_fits(slides):
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=helpers.find_chromium(), args=helpers.CHROMIUM_ARGUMENTS
-        )
+    pytest.importorskip("playwright.sync_api")
+    with helpers.chromium() as browser:
         for deck in sorted(slides.glob("*.slides.html")):
             page = browser.new_page(viewport={"width": 1280, "height": 720})
             errors = helpers.console_errors(page)
@@ -239,4 +236,3 @@ def test_the_decks_open_from_disk_and_every_slide_fits(slides):
             assert errors == []
             assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
             page.close()
-        browser.close()

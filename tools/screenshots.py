@@ -51,25 +51,19 @@ def main() -> int:
     if missing:
         print(f"The pictures need what is not here: {missing}.", file=sys.stderr)
         return 1
-    from playwright.sync_api import sync_playwright
-
     from movrec.ingest import load_sample
     from movrec.recommend import Recommender
 
     (ROOT / "images").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as name, helpers.chromium() as browser:
         folder = Path(name).resolve()
         model = Path(sys.argv[1]).resolve() if sys.argv[1:] else folder / "model"
         if not sys.argv[1:]:
             Recommender.build(load_sample(), model)
-        browser = playwright.chromium.launch(
-            executable_path=helpers.find_chromium(), args=helpers.CHROMIUM_ARGUMENTS
-        )
         for picture in (in_jupyterlab, as_a_page):
             place = folder / picture.__name__
             place.mkdir()
             picture(browser, model, place)
-        browser.close()
     return 0
 
 
