@@ -62,17 +62,23 @@ def _records(table: "pd.DataFrame") -> list[dict[str, Any]]:
     return json.loads(table.to_json(orient="records", double_precision=4))
 
 # %% ../nbs/05_cli.ipynb #4bbe9d11
-def _film_table(films: "pd.DataFrame") -> "Table":
-    """Return recommendations as a table that fits its terminal, whatever the titles' length."""
+def _empty_table() -> "Table":
+    """Return a table without columns, in the style of all tables that are printed."""
     from rich import box
     from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+
+
+def _film_table(films: "pd.DataFrame") -> "Table":
+    """Return recommendations as a table that fits its terminal, whatever the titles' length."""
     from rich.text import Text
 
     def one_line(text: str) -> Text:
         # The text may not wrap but the column may shrink: what is too long ends in "…".
         return Text(text, no_wrap=True, overflow="ellipsis")
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = _empty_table()
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("Title")
     table.add_column("Year", justify="right", no_wrap=True)
@@ -391,10 +397,7 @@ def _recommend(
 # %% ../nbs/05_cli.ipynb #2f9aeca2
 def _genre_table(genres: "pd.DataFrame", least: int = 5) -> "Table":
     """Return the predicted genres, and at least the `least` most probable, as a table."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = _empty_table()
     table.add_column("Genre")
     table.add_column("Probability", justify="right")
     table.add_column("Predicted")
@@ -477,10 +480,7 @@ _MEASURE_NAMES = {
 
 def _measure_table(measures: "pd.DataFrame", k: int) -> "Table":
     """Return the measures as a table: what, how much, how sure, over how many films."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = _empty_table()
     table.add_column(f"At {k}")
     for heading in ("Value", "95 % interval", "Films"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -683,6 +683,17 @@ def _copy_lessons(lessons: dict[str, bytes], folder: Path, force: bool) -> list[
     return left
 
 # %% ../nbs/05_cli.ipynb #c1ab0004
+def _end(process: subprocess.Popen, seconds: float) -> None:
+    """End a server that still runs: ask it to, and do not ask when it takes longer than that."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 def _run_jupyterlab(folder: Path, page: str, port: int | None, open_browser: bool) -> int:
     """Open a notebook of a folder in JupyterLab, until Ctrl-C; return JupyterLab's exit code."""
     command = [sys.executable, "-P", "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{page}"]
@@ -704,13 +715,7 @@ def _run_jupyterlab(folder: Path, page: str, port: int | None, open_browser: boo
             process.wait(10)
         return 0
     finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _end(process, 5)
 
 
 @app.command(

@@ -663,9 +663,10 @@ class JoinedSpace:
         titles = title_signatures(
             films["title"].tolist(), self.title_rarity_, self.title_dimensions, self._unseen_rarity
         )
-        years = pd.Series(films["year"] if "year" in films else [None] * len(films), dtype="object")
         if "year" in films:
-            years = years.where(years.notna(), self.typical_year_)
+            years = films["year"].astype("object").where(films["year"].notna(), self.typical_year_)
+        else:
+            years = [None] * len(films)
         return np.hstack(
             [
                 self.text_features(documents, words),

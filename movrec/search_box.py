@@ -1451,6 +1451,7 @@ def serve(
     ParameterError
         The port is taken or no port at all.
     """
+    from movrec.cli import _end
     from movrec.recommend import Recommender
 
     check_page(host, port)
@@ -1468,13 +1469,7 @@ def serve(
         except KeyboardInterrupt:
             return 0
         finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            _end(process, 10)
 
 
 def check_page(host: str, port: int) -> None:
