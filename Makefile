@@ -42,7 +42,7 @@ test: $(VENV)/.installed-dev  ## all tests: generated files, every notebook, tes
 
 lab: $(VENV)/.installed-lab  ## open the notebooks in JupyterLab
 	@echo "==> Starting JupyterLab in your browser (Ctrl-C here ends it)"
-	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/nbs/00_ingest.ipynb $(LAB_ARGS)
+	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/nbs/01_ingest.ipynb $(LAB_ARGS)
 
 docs: $(VENV)/.installed-docs  ## the docs site, into _docs/: lessons, reference, search; opens offline
 	@echo "==> Building the docs site, in half a minute or so"

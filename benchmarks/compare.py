@@ -46,7 +46,7 @@ YARDSTICKS = {
 
 def read_data(n_films: int | None):
     """The film table, the ratings (None where there are none) and where they come from."""
-    from movrec.evaluate import read_ratings
+    from movrec.workings.sources import read_ratings
     from movrec.ingest import load_sample, read_movies
 
     folder = Path(os.environ.get("MOVREC_REAL_DATA") or ROOT.parent / "shared" / "data")
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace, result: dict) -> None:
 
 def compare_recommendations(arguments: argparse.Namespace, films, ratings) -> dict:
     """The table of methods, each trained and timed in this run."""
-    from movrec.evaluate import Contender, compare, vector_contender
+    from movrec.evaluation import Contender, compare, vector_contender
     from published_tutorial import PublishedTutorial
 
     recipes = {}
@@ -120,7 +120,7 @@ def compare_recommendations(arguments: argparse.Namespace, films, ratings) -> di
 
 def compare_genres(arguments: argparse.Namespace, films, ratings) -> dict:
     """The report of predicted genres over several splits."""
-    from movrec.evaluate import genre_report
+    from movrec.workings.genre_report import genre_report
 
     report = genre_report(films, random_states=arguments.seeds, progress=False)
     return {
@@ -252,7 +252,7 @@ def genre_lines(part: dict, recipes: dict) -> list[str]:
 
 def write_into_notebook(name: str, markdown: str) -> None:
     """Put tables between the two comments `name` and `end of name` of notebook 04."""
-    path = ROOT / "nbs" / "04_evaluate.ipynb"
+    path = ROOT / "nbs" / "07_evaluate.ipynb"
     notebook = json.loads(path.read_text(encoding="utf-8"))
     first, last = f"<!-- {name} -->", f"<!-- end of {name} -->"
     for cell in notebook["cells"]:

@@ -28,9 +28,12 @@ RESULT = ROOT / "benchmarks" / "tried.json"
 
 def try_recommendations(films, ratings) -> list[dict]:
     """Other embedders and other ways to join, by the three yardsticks."""
-    from movrec.doc2vec import Doc2VecEmbedder, film_texts
-    from movrec.evaluate import _measure_all, _minilm_vectors, vector_contender
-    from movrec.recommend import JoinedSpace, TermFeatures, word_means
+    from movrec.doc2vec import Doc2VecEmbedder
+    from movrec.workings.text import film_texts
+    from movrec.evaluation import _measure_all, _minilm_vectors, vector_contender
+    from movrec.doc2vec import word_means
+    from movrec.space import JoinedSpace
+    from movrec.workings.text import TermFeatures
 
     texts = film_texts(films)
     rows = []
@@ -85,10 +88,12 @@ def try_genres(films) -> list[dict]:
     """Other classifiers and other features, by the genres of unseen films."""
     from sklearn.model_selection import train_test_split
 
-    from movrec.classifier import GenreClassifier, tune_thresholds
-    from movrec.doc2vec import film_texts
-    from movrec.evaluate import LinearBaseline, _genre_matrix, _scores
-    from movrec.recommend import TextModel
+    from movrec.classifier import GenreClassifier
+    from movrec.workings.genres import tune_thresholds
+    from movrec.workings.text import film_texts
+    from movrec.evaluation import _genre_matrix
+    from movrec.workings.genre_report import LinearBaseline, _scores
+    from movrec.space import TextModel
 
     films = films[films["genres"].str.len() > 0].reset_index(drop=True)
     split = train_test_split(np.arange(len(films)), test_size=0.2, random_state=42)

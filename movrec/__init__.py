@@ -15,42 +15,51 @@ __version__ = "0.1.0"
 
 # The main names, and the module that each of them comes from.
 _MODULE_OF = {
+    "MovrecError": "workings.core",
+    "CatalogueError": "workings.core",
+    "ParameterError": "workings.core",
+    "NotFittedError": "workings.core",
+    "ModelError": "workings.core",
+    "QueryError": "workings.core",
+    "IngestReport": "workings.report",
     "read_movies": "ingest",
     "load_sample": "ingest",
     "download_movies": "ingest",
     "check_films": "ingest",
-    "IngestReport": "ingest",
-    "MovrecError": "ingest",
-    "CatalogueError": "ingest",
-    "ParameterError": "ingest",
-    "NotFittedError": "ingest",
-    "ModelError": "ingest",
-    "QueryError": "ingest",
-    "film_texts": "doc2vec",
+    "film_texts": "workings.text",
     "Doc2VecEmbedder": "doc2vec",
     "GenreClassifier": "classifier",
+    "JoinedSpace": "space",
     "Recommender": "recommend",
+    "diversify": "recommend",
+    "evaluate": "evaluation",
+    "compare": "evaluation",
+    "SearchBox": "search_box",
 }
 
 __all__ = [*_MODULE_OF, "__version__"]
 
-if _TYPE_CHECKING:  # for editors, which do not follow __getattr__
-    from .classifier import GenreClassifier
-    from .doc2vec import Doc2VecEmbedder, film_texts
-    from .ingest import (
-        CatalogueError,
-        IngestReport,
-        ModelError,
-        MovrecError,
-        NotFittedError,
-        ParameterError,
-        QueryError,
-        check_films,
-        download_movies,
-        load_sample,
-        read_movies,
-    )
-    from .recommend import Recommender
+if _TYPE_CHECKING:  # for editors and type checkers, which do not follow __getattr__
+    from .classifier import GenreClassifier as GenreClassifier
+    from .doc2vec import Doc2VecEmbedder as Doc2VecEmbedder
+    from .evaluation import compare as compare
+    from .evaluation import evaluate as evaluate
+    from .ingest import check_films as check_films
+    from .ingest import download_movies as download_movies
+    from .ingest import load_sample as load_sample
+    from .ingest import read_movies as read_movies
+    from .recommend import Recommender as Recommender
+    from .recommend import diversify as diversify
+    from .search_box import SearchBox as SearchBox
+    from .space import JoinedSpace as JoinedSpace
+    from .workings.core import CatalogueError as CatalogueError
+    from .workings.core import ModelError as ModelError
+    from .workings.core import MovrecError as MovrecError
+    from .workings.core import NotFittedError as NotFittedError
+    from .workings.core import ParameterError as ParameterError
+    from .workings.core import QueryError as QueryError
+    from .workings.report import IngestReport as IngestReport
+    from .workings.text import film_texts as film_texts
 
 
 def __getattr__(name: str):

@@ -10,14 +10,10 @@ import sys
 import numpy as np
 import pytest
 
-from movrec.classifier import (
-    GenreClassifier,
-    choose_device,
-    genre_scores,
-    micro_f1,
-    tune_thresholds,
-)
-from movrec.ingest import ModelError, MovrecError, NotFittedError, ParameterError
+from movrec.classifier import GenreClassifier
+from movrec.workings.genres import genre_scores, micro_f1, tune_thresholds
+from movrec.workings.network import choose_device
+from movrec.workings.core import ModelError, MovrecError, NotFittedError, ParameterError
 
 GENRES = ["Action", "Comedy", "Drama", "Science Fiction"]
 
@@ -323,7 +319,7 @@ def test_an_interrupted_fit_leaves_the_last_one(data, monkeypatch):
 
     classifier = small().fit(*data)
     before = classifier.predict_proba(data[0])
-    train_epoch = movrec.classifier._train_epoch
+    train_epoch = movrec.workings.network._train_epoch
     calls = []
 
     def interrupted(*arguments):

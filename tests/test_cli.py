@@ -362,7 +362,7 @@ def test_lab_copies_the_notebooks_so_that_their_links_lead_somewhere(movrec, tmp
         cells = json.loads((mine / name).read_text(encoding="utf-8"))["cells"]
         prose = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
         targets |= set(re.findall(r"\]\((?![a-z]+:|#)([^)\s#]+)", prose))
-    assert "01_doc2vec.ipynb" in targets and any(target.endswith(".png") for target in targets)
+    assert "02_doc2vec.ipynb" in targets and any(target.endswith(".png") for target in targets)
     for target in targets:
         assert (mine / target).is_file(), target
 
@@ -370,14 +370,14 @@ def test_lab_copies_the_notebooks_so_that_their_links_lead_somewhere(movrec, tmp
 def test_lab_leaves_what_somebody_has_changed(movrec, tmp_path):
     mine = tmp_path / "mine"
     movrec("lab", str(mine), "--copy-only")
-    first, second = mine / "00_ingest.ipynb", mine / "01_doc2vec.ipynb"
+    first, second = mine / "01_ingest.ipynb", mine / "02_doc2vec.ipynb"
     original = first.read_bytes()
     first.write_bytes(b"work")
     second.unlink()
     code, out, err = movrec("lab", str(mine), "--copy-only")
     assert code == 0
     assert err == (
-        "Left as they are, because they have changed: 00_ingest.ipynb (--force writes them anew).\n"
+        "Left as they are, because they have changed: 01_ingest.ipynb (--force writes them anew).\n"
     )
     assert first.read_bytes() == b"work" and second.is_file()
 
@@ -387,7 +387,7 @@ def test_lab_leaves_what_somebody_has_changed(movrec, tmp_path):
     first.write_bytes(b"more work")
     movrec("lab", str(mine), "--copy-only", "--force")
     old = {path.name: path.read_bytes() for path in mine.glob("*-old*")}
-    assert old == {"00_ingest-old.ipynb": b"work", "00_ingest-old2.ipynb": b"more work"}
+    assert old == {"01_ingest-old.ipynb": b"work", "01_ingest-old2.ipynb": b"more work"}
 
 
 def test_lab_in_a_place_where_nothing_can_be_written(movrec, tmp_path):
@@ -411,7 +411,7 @@ def test_lab_serves_the_notebooks_until_ctrl_c(tmp_path):
     pytest.importorskip("jupyterlab")
     port, log = free_port(), tmp_path / "log"
     command = [*START, "lab", "mine", "--no-browser", f"--port={port}"]
-    address = f"http://localhost:{port}/lab/tree/00_ingest.ipynb"
+    address = f"http://localhost:{port}/lab/tree/01_ingest.ipynb"
     token = {"JUPYTER_TOKEN": "for-the-test"}
     with server(command, address, log, cwd=tmp_path, extra_environment=token) as process:
         with urllib.request.urlopen(f"{address}?token=for-the-test") as page:
@@ -419,7 +419,7 @@ def test_lab_serves_the_notebooks_until_ctrl_c(tmp_path):
         listing = f"http://localhost:{port}/api/contents?token=for-the-test"
         with urllib.request.urlopen(listing) as answer:
             names = {item["name"] for item in json.load(answer)["content"]}
-        assert {"00_ingest.ipynb", "06_search_box.ipynb", "images"} == names - {
+        assert {"01_ingest.ipynb", "10_search_box.ipynb", "images"} == names - {
             path.name for path in (REPOSITORY / "nbs").glob("0[1-5]*.ipynb")
         }
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all that it has started

@@ -13,8 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from movrec.doc2vec import Doc2VecEmbedder, film_texts, tokenize
-from movrec.ingest import CatalogueError, ModelError, NotFittedError, ParameterError, QueryError
+from movrec.doc2vec import Doc2VecEmbedder
+from movrec.workings.text import film_texts, tokenize
+from movrec.workings.core import (
+    CatalogueError,
+    ModelError,
+    NotFittedError,
+    ParameterError,
+    QueryError,
+)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TEXTS = [

@@ -127,13 +127,13 @@ def test_a_widget_leaves_its_name(tools):
 
 
 def test_links_lead_on(tools):
-    text = "[a](02_classifier.ipynb#What-is-it?) [b](../LICENSE) [c](#Exercises) [d](https://e.org)"
+    text = "[a](03_classifier.ipynb#What-is-it?) [b](../LICENSE) [c](#Exercises) [d](https://e.org)"
     github = f"{SETTINGS['git_url']}/blob/{SETTINGS['branch']}/LICENSE"
-    assert tools.page_prose(text, "nbs/01_doc2vec.ipynb") == (
-        f"[a](02_classifier.ipynb#what-is-it) [b]({github}) [c](#exercises) [d](https://e.org)"
+    assert tools.page_prose(text, "nbs/02_doc2vec.ipynb") == (
+        f"[a](03_classifier.ipynb#what-is-it) [b]({github}) [c](#exercises) [d](https://e.org)"
     )
     code = "```python\ncatalogue[0](#Exercises)\n```"
-    assert tools.page_prose(code, "nbs/01_doc2vec.ipynb") == code
+    assert tools.page_prose(code, "nbs/02_doc2vec.ipynb") == code
 
 
 def test_names_that_nbdev_has_linked_become_references(tools):
@@ -260,7 +260,7 @@ def test_docstrings_are_read_section_by_section(page):
     places = entry.find_all(["dt", "p"])
     headings = {element.get_text(" ", strip=True).rstrip(" :") for element in places}
     assert {"Parameters", "Returns", "Raises", "Notes", "Examples"} <= headings
-    report = page("api/ingest.html").find(id="movrec.ingest.IngestReport").find_parent("dl")
+    report = page("api/ingest.html").find(id="movrec.workings.report.IngestReport").find_parent("dl")
     assert "Attributes" in report.get_text()
 
 
@@ -335,7 +335,8 @@ def test_a_lesson_opens_in_colab_and_can_be_had(site, page, lesson):
 
 
 def test_the_page_on_catalogues_knows_every_column_and_every_reason(page):
-    from movrec.ingest import _REASONS, _SOURCE_COLUMNS, REQUIRED_COLUMNS
+    from movrec.workings.layouts import REQUIRED_COLUMNS, SOURCE_COLUMNS
+    from movrec.workings.report import REASONS
 
     rows = {}
     for row in page("docs/own_catalogue.html").find_all("tr"):
@@ -425,7 +426,7 @@ def opened(browser):
     assert [url for url in requests if urlsplit(url).scheme not in ("file", "data")] == []
 
 
-SHOWN = {"front": "index.html", "lesson": "nbs/01_doc2vec.html", "api": "api/recommend.html"}
+SHOWN = {"front": "index.html", "lesson": "nbs/02_doc2vec.html", "api": "api/recommend.html"}
 SCREENS = {"wide": {"width": 1300, "height": 900}, "narrow": {"width": 390, "height": 844}}
 
 
@@ -465,13 +466,13 @@ def test_search_finds_from_disk(site, opened):
     page.screenshot(path=SCREENSHOTS / "docs-search-wide-light.png")
     found = [link.get_attribute("href") for link in results.all()]
     assert any("glossary.html" in link for link in found)
-    assert any("04_evaluate.html" in link for link in found)
+    assert any("07_evaluate.html" in link for link in found)
     results.first.click()
     page.locator("article h1").first.wait_for()
 
 
 def test_an_answer_unfolds(site, opened):
-    page = opened((site / "nbs" / "00_ingest.html").as_uri(), viewport=SCREENS["narrow"])
+    page = opened((site / "nbs" / "01_ingest.html").as_uri(), viewport=SCREENS["narrow"])
     answer = page.locator("details:not(.hide)").last
     code = answer.locator("pre").first
     assert not code.is_visible()

@@ -16,23 +16,21 @@ from conftest import loaded
 from movrec import evaluate as module
 from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
-from movrec.evaluate import (
-    Contender,
-    LinearBaseline,
+from movrec.evaluation import Contender, compare, evaluate, vector_contender
+from movrec.workings.genre_report import LinearBaseline, genre_report
+from movrec.workings.measures import (
     catalogue_coverage,
     co_rating_recall,
     collection_recall,
-    compare,
-    evaluate,
     genre_jaccard,
-    genre_report,
     intra_list_diversity,
     popularity_bias,
-    read_ratings,
-    vector_contender,
 )
-from movrec.ingest import CatalogueError, ParameterError, read_movies
-from movrec.recommend import Recommender, TextModel
+from movrec.workings.sources import read_ratings
+from movrec.ingest import read_movies
+from movrec.workings.core import CatalogueError, ParameterError
+from movrec.recommend import Recommender
+from movrec.space import TextModel
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURES = [
@@ -510,7 +508,7 @@ def test_the_stored_result_can_be_shown(benchmark):
     result = json.loads(benchmark.RESULT.read_text(encoding="utf-8"))
     text = benchmark.to_markdown(result)
     assert "**movrec**" in text and "published tutorial" in text
-    notebook = (ROOT / "nbs" / "04_evaluate.ipynb").read_text(encoding="utf-8")
+    notebook = (ROOT / "nbs" / "07_evaluate.ipynb").read_text(encoding="utf-8")
     for line in text.splitlines():
         if line.startswith("| "):
             assert json.dumps(line, ensure_ascii=False)[1:-1] in notebook

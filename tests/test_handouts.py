@@ -13,7 +13,7 @@ import pytest
 import typer
 
 import movrec
-import movrec.evaluate
+import movrec.evaluation
 from browser_helpers import CHROMIUM_ARGUMENTS, find_chromium
 from conftest import REPOSITORY
 from movrec.cli import app, main
@@ -108,8 +108,8 @@ def test_the_python_of_the_sheet_runs(code, small_films, small_model, tmp_path, 
     monkeypatch.setattr("movrec.load_sample", lambda: small_films)
     # Two trainings that others test: here it only matters that they can be called like that.
     monkeypatch.setattr(Recommender, "build", lambda films, path: Recommender.open(path))
-    report = inspect.signature(movrec.evaluate.genre_report)
-    monkeypatch.setattr("movrec.evaluate.genre_report", lambda *arguments: report.bind(*arguments))
+    report = inspect.signature(movrec.workings.genre_report.genre_report)
+    monkeypatch.setattr("movrec.workings.genre_report.genre_report", lambda *arguments: report.bind(*arguments))
     namespace = {}
     for language, text in code.blocks:
         if language == "python":

@@ -18,19 +18,16 @@ import pandas as pd
 import pytest
 
 from movrec import ingest
-from movrec.ingest import (
+from movrec.ingest import check_films, download_movies, load_sample, read_movies
+from movrec.workings.core import (
     CatalogueError,
-    IngestReport,
     ModelError,
     MovrecError,
     NotFittedError,
     ParameterError,
     QueryError,
-    check_films,
-    download_movies,
-    load_sample,
-    read_movies,
 )
+from movrec.workings.report import IngestReport
 
 REPOSITORY = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("MOVREC_REAL_DATA", REPOSITORY.parent / "shared" / "data"))

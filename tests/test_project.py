@@ -80,12 +80,12 @@ def test_a_change_in_a_module_is_found_and_exported_over(copy):
 
 
 def test_a_stale_exercise_notebook_is_found_and_written_anew(copy):
-    replace_in(copy / "nbs" / "00_ingest.ipynb", "Which ten film series", "Which ten series")
+    replace_in(copy / "nbs" / "01_ingest.ipynb", "Which ten film series", "Which ten series")
     leftover = copy / "workshop" / "exercises" / "99_gone.ipynb"
-    shutil.copy(copy / "workshop" / "exercises" / "00_ingest.ipynb", leftover)
+    shutil.copy(copy / "workshop" / "exercises" / "01_ingest.ipynb", leftover)
     done = run_project("exercises", "--check", root=copy)
     assert done.returncode == 1
-    assert "workshop/exercises/00_ingest.ipynb differs from what its lesson makes" in done.stderr
+    assert "workshop/exercises/01_ingest.ipynb differs from what its lesson makes" in done.stderr
     assert "workshop/exercises/99_gone.ipynb comes from no lesson any more" in done.stderr
 
     assert run_project("exercises", root=copy).returncode == 0
@@ -111,12 +111,12 @@ def test_export_keeps_what_is_written_by_hand_and_sets_the_version(copy):
 
 
 def test_an_execution_counter_is_not_clean(copy):
-    notebook = copy / "nbs" / "00_ingest.ipynb"
+    notebook = copy / "nbs" / "01_ingest.ipynb"
     before = notebook.read_bytes()
     replace_in(notebook, '"execution_count": null', '"execution_count": 7')
     done = run_project("clean", "--check", root=copy)
     assert done.returncode == 1
-    assert "nbs/00_ingest.ipynb is not clean" in done.stderr
+    assert "nbs/01_ingest.ipynb is not clean" in done.stderr
 
     assert run_project("clean", root=copy).returncode == 0
     assert notebook.read_bytes() == before
@@ -125,18 +125,18 @@ def test_an_execution_counter_is_not_clean(copy):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"cells": [', "nbs/00_ingest.ipynb cannot be read as a notebook"),
-        ('{"cells": [{}]}', "nbs/00_ingest.ipynb cannot be read as a notebook"),
+        ('{"cells": [', "nbs/01_ingest.ipynb cannot be read as a notebook"),
+        ('{"cells": [{}]}', "nbs/01_ingest.ipynb cannot be read as a notebook"),
         (
             '{"cells": [{"id": "a", "cell_type": "markdown", "metadata": {}, "source": "", "x": 1}],'
             ' "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
-            "nbs/00_ingest.ipynb is not valid: Additional properties are not allowed",
+            "nbs/01_ingest.ipynb is not valid: Additional properties are not allowed",
         ),
     ],
     ids=["not JSON", "no notebook", "not valid"],
 )
 def test_a_damaged_notebook_is_named(copy, text, said):
-    (copy / "nbs" / "00_ingest.ipynb").write_text(text, encoding="utf-8")
+    (copy / "nbs" / "01_ingest.ipynb").write_text(text, encoding="utf-8")
     done = run_project("clean", "--check", root=copy)
     assert done.returncode == 1
     assert said in done.stderr
@@ -165,7 +165,7 @@ def test_a_new_address_in_the_settings_moves_every_link(copy):
     replace_in(copy / "settings.ini", "branch = main", "branch = trunk")
     done = run_project("links", "--check", root=copy)
     assert done.returncode == 1
-    assert "nbs/00_ingest.ipynb links to another address" in done.stderr
+    assert "nbs/01_ingest.ipynb links to another address" in done.stderr
     assert "CONTRIBUTING.md links to another address" in done.stderr
 
     for command in ("links", "export", "readme", "exercises"):
@@ -174,18 +174,18 @@ def test_a_new_address_in_the_settings_moves_every_link(copy):
     for path in files:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"github(\.com)?/movrec/movrec|movrec\.github\.io", text), path
-    badge = "https://colab.research.google.com/github/alice/films/blob/trunk/nbs/00_ingest.ipynb"
-    assert badge in (copy / "nbs" / "00_ingest.ipynb").read_text(encoding="utf-8")
+    badge = "https://colab.research.google.com/github/alice/films/blob/trunk/nbs/01_ingest.ipynb"
+    assert badge in (copy / "nbs" / "01_ingest.ipynb").read_text(encoding="utf-8")
     assert "another address" not in run_project("links", "--check", root=copy).stderr
 
 
 def test_a_badge_for_another_notebook_and_a_dead_link_are_found(copy):
-    replace_in(copy / "nbs" / "00_ingest.ipynb", "nbs/00_ingest.ipynb", "nbs/02_classifier.ipynb")
+    replace_in(copy / "nbs" / "01_ingest.ipynb", "nbs/01_ingest.ipynb", "nbs/03_classifier.ipynb")
     with (copy / "CONTRIBUTING.md").open("a", encoding="utf-8") as file:
         file.write("\nSee [there](nowhere.md).\n")
     done = run_project("links", "--check", root=copy)
     assert done.returncode == 1
-    assert "the Colab badge of nbs/00_ingest.ipynb opens nbs/02_classifier.ipynb" in done.stderr
+    assert "the Colab badge of nbs/01_ingest.ipynb opens nbs/03_classifier.ipynb" in done.stderr
     assert "CONTRIBUTING.md links to nowhere.md, which does not exist" in done.stderr
 
 

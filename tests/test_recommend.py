@@ -15,15 +15,13 @@ import pytest
 
 from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
-from movrec.ingest import CatalogueError, ModelError, ParameterError, QueryError, read_movies
-from movrec.recommend import (
-    JoinedSpace,
-    Recommender,
-    TitleIndex,
-    film_filter,
-    normalize_title,
-    sql_literal,
-)
+from movrec.ingest import read_movies
+from movrec.workings.core import CatalogueError, ModelError, ParameterError, QueryError
+from movrec.recommend import Recommender
+from movrec.space import JoinedSpace
+from movrec.workings.question import film_filter, sql_literal
+from movrec.workings.text import normalize_title
+from movrec.workings.titles import TitleIndex
 
 NASTY_GENRES = ["Children's", "100%_pure", 'say "hi"', "back\\slash", "x') OR ('1' = '1", "Musik für alle"]
 

@@ -17,22 +17,16 @@ pytest.importorskip("ipywidgets")
 from movrec import search_box
 from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
-from movrec.ingest import MovrecError, ParameterError, QueryError
+from movrec.workings.core import MovrecError, ParameterError, QueryError
 from movrec.recommend import Recommender, diversify
-from movrec.search_box import (
-    Explainer,
-    Filters,
-    LatestOnly,
-    Question,
-    SearchBox,
-    answer,
-    error_html,
-    film_html,
-    film_map,
-    genre_bars_html,
-    map_html,
-    serve,
-)
+from movrec.recommend import answer
+from movrec.search_box import SearchBox
+from movrec.workings.cards import error_html, film_html, genre_bars_html
+from movrec.workings.controls import Filters, LatestOnly
+from movrec.workings.explain import Explainer
+from movrec.workings.film_map import film_map, map_html
+from movrec.workings.question import Question
+from movrec.workings.serve import serve
 
 NASTY = [
     "<script>window.hacked = true</script>",

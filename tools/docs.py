@@ -437,7 +437,7 @@ def command_reference() -> str:
     context = program.context_class(program, info_name="movrec", **program.context_settings)
     lines = ["# The command line", ""]
     lines += ["The command `movrec` is installed with the package. It is explained in"]
-    lines += ["[the lesson](../nbs/05_cli.ipynb); this page is what `movrec --help` and"]
+    lines += ["[the lesson](../nbs/09_cli.ipynb); this page is what `movrec --help` and"]
     lines += ["`movrec COMMAND --help` say. Answers go to stdout, notices and errors to stderr;"]
     lines += ["{py:obj}`movrec.cli.main` lists the exit codes."]
     lines += command_lines(program, context)

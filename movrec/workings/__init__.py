@@ -1,0 +1,1 @@
+"""What the lessons stand on: parsers, checks, files, HTML, terminals. A notebook's number here is its lesson's."""
