@@ -46,8 +46,8 @@ YARDSTICKS = {
 
 def read_data(n_films: int | None):
     """The film table, the ratings (None where there are none) and where they come from."""
-    from movrec.workings.sources import read_ratings
     from movrec.ingest import load_sample, read_movies
+    from movrec.workings.sources import read_ratings
 
     folder = Path(os.environ.get("MOVREC_REAL_DATA") or ROOT.parent / "shared" / "data")
     catalogue = folder / "movies_metadata.csv.gz"
@@ -93,8 +93,9 @@ def run(arguments: argparse.Namespace, result: dict) -> None:
 
 def compare_recommendations(arguments: argparse.Namespace, films, ratings) -> dict:
     """The table of methods, each trained and timed in this run."""
-    from movrec.evaluation import Contender, compare, vector_contender
     from published_tutorial import PublishedTutorial
+
+    from movrec.evaluation import Contender, compare, vector_contender
 
     recipes = {}
 
@@ -168,7 +169,9 @@ def ratios(result: dict) -> list[tuple[str, float, str]]:
     own, baseline = figures["movrec", UNSEEN], figures[BASELINE, UNSEEN]
     ratio = own["micro_f1"] / baseline["micro_f1"]
     words = f"micro-F1 on unseen films, movrec / {BASELINE}"
-    add(words, ratio, 1, f"at least 1 (hoped for: 1.05, {'reached' if ratio >= 1.05 else 'missed'})")
+    add(
+        words, ratio, 1, f"at least 1 (hoped for: 1.05, {'reached' if ratio >= 1.05 else 'missed'})"
+    )
     return found
 
 

@@ -29,9 +29,32 @@ from movrec.ingest import load_sample  # noqa: E402
 from movrec.recommend import FilmStore, Recommender, film_filter  # noqa: E402
 from movrec.search_box import SearchBox, film_map  # noqa: E402
 
-TYPED = ["t", "to", "toy", "toy s", "toy st", "hea", "matrx", "god fath", "the lo", "zzyzx", "star wa", "love"]
-TYPOS = ["matrx", "god fath", "zzyzx", "teh lord of the rings", "star wras", "inceptoin", "spiderman"]
-PLOT = "A young wizard enters a school of magic and must fight the dark lord who murdered his parents."
+TYPED = [
+    "t",
+    "to",
+    "toy",
+    "toy s",
+    "toy st",
+    "hea",
+    "matrx",
+    "god fath",
+    "the lo",
+    "zzyzx",
+    "star wa",
+    "love",
+]
+TYPOS = [
+    "matrx",
+    "god fath",
+    "zzyzx",
+    "teh lord of the rings",
+    "star wras",
+    "inceptoin",
+    "spiderman",
+]
+PLOT = (
+    "A young wizard enters a school of magic and must fight the dark lord who murdered his parents."
+)
 
 
 def synthetic_films(n_films: int) -> pd.DataFrame:
@@ -40,13 +63,21 @@ def synthetic_films(n_films: int) -> pd.DataFrame:
     if n_films <= len(sample):
         return sample.head(n_films)
     rng = np.random.default_rng(0)
-    rows = np.concatenate([np.arange(len(sample)), rng.integers(0, len(sample), n_films - len(sample))])
+    rows = np.concatenate(
+        [np.arange(len(sample)), rng.integers(0, len(sample), n_films - len(sample))]
+    )
     films = sample.iloc[rows].reset_index(drop=True)
     others = sample.iloc[rng.permutation(rows)].reset_index(drop=True)
     made = films.index >= len(sample)
-    halves = films["title"].str.split().str[:2].str.join(" ") + " " + others["title"].str.split().str[-2:].str.join(" ")
+    halves = (
+        films["title"].str.split().str[:2].str.join(" ")
+        + " "
+        + others["title"].str.split().str[-2:].str.join(" ")
+    )
     films.loc[made, "title"] = halves[made]
-    films.loc[made, "overview"] = (films["overview"].str[:150] + " " + others["overview"].str[-150:])[made]
+    films.loc[made, "overview"] = (
+        films["overview"].str[:150] + " " + others["overview"].str[-150:]
+    )[made]
     films["id"] = np.arange(1, n_films + 1)
     return films
 
@@ -114,7 +145,9 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         recommender = large_recommender(arguments.films, Path(folder))
-        print(f"{len(recommender.films):,} films, {recommender.films['title'].nunique():,} different titles")
+        print(
+            f"{len(recommender.films):,} films, {recommender.films['title'].nunique():,} different titles"
+        )
         box = SearchBox(recommender)
 
         def type_it(text: str) -> None:
@@ -122,19 +155,36 @@ def main() -> int:
 
         ids = recommender.films["id"].sample(40, random_state=0)
         box.ask(int(ids.iloc[0]))
-        ok = report("suggestions, all keystrokes", measure(lambda t=t: type_it(t) for t in TYPED * 5), 50)
+        ok = report(
+            "suggestions, all keystrokes", measure(lambda t=t: type_it(t) for t in TYPED * 5), 50
+        )
         misspelled = measure(lambda t=t: type_it(t) for t in TYPOS * 5)
         ok &= report("suggestions, misspelled", misspelled, 50)
-        ok &= report("recommendations for a film", measure((lambda i=i: box.ask(int(i)) for i in ids), box), 150)
+        ok &= report(
+            "recommendations for a film",
+            measure((lambda i=i: box.ask(int(i)) for i in ids), box),
+            150,
+        )
         plots = [f"{PLOT} {number}" for number in range(20)]
-        ok &= report("genres and recommendations for a plot", measure((lambda p=p: box.describe(p) for p in plots), box), 150)
+        ok &= report(
+            "genres and recommendations for a plot",
+            measure((lambda p=p: box.describe(p) for p in plots), box),
+            150,
+        )
         box.filters._controls["years"].value = (1980, 2010)
-        report("recommendations, filtered by years", measure((lambda i=i: box.ask(int(i)) for i in ids), box))
+        report(
+            "recommendations, filtered by years",
+            measure((lambda i=i: box.ask(int(i)) for i in ids), box),
+        )
         box.filters._controls["diversity"].value = 0.7
         report("the same, diverse", measure((lambda i=i: box.ask(int(i)) for i in ids), box))
         print_searches(recommender)
         report("the map, made once", measure([lambda: film_map(recommender)]))
-        report("the map, shown from its file", measure([lambda: setattr(box._show_map, "value", True)]), 2000)
+        report(
+            "the map, shown from its file",
+            measure([lambda: setattr(box._show_map, "value", True)]),
+            2000,
+        )
     return 0 if ok else 1
 
 

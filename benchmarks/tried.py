@@ -28,12 +28,10 @@ RESULT = ROOT / "benchmarks" / "tried.json"
 
 def try_recommendations(films, ratings) -> list[dict]:
     """Other embedders and other ways to join, by the three yardsticks."""
-    from movrec.doc2vec import Doc2VecEmbedder
-    from movrec.workings.text import film_texts
+    from movrec.doc2vec import Doc2VecEmbedder, word_means
     from movrec.evaluation import _measure_all, _minilm_vectors, vector_contender
-    from movrec.doc2vec import word_means
     from movrec.space import JoinedSpace
-    from movrec.workings.text import TermFeatures
+    from movrec.workings.text import TermFeatures, film_texts
 
     texts = film_texts(films)
     rows = []
@@ -89,11 +87,11 @@ def try_genres(films) -> list[dict]:
     from sklearn.model_selection import train_test_split
 
     from movrec.classifier import GenreClassifier
+    from movrec.evaluation import _genre_matrix
+    from movrec.space import TextModel
+    from movrec.workings.genre_report import LinearBaseline, _scores
     from movrec.workings.genres import tune_thresholds
     from movrec.workings.text import film_texts
-    from movrec.evaluation import _genre_matrix
-    from movrec.workings.genre_report import LinearBaseline, _scores
-    from movrec.space import TextModel
 
     films = films[films["genres"].str.len() > 0].reset_index(drop=True)
     split = train_test_split(np.arange(len(films)), test_size=0.2, random_state=42)
@@ -129,7 +127,11 @@ def try_genres(films) -> list[dict]:
     judge("one network instead of three", "no", train(networks=1))
     judge("one hidden layer of 512, dropout 0.6", "no", train(hidden=(512,), dropout=0.6))
     judge("no dropout of the inputs", "no", train(input_dropout=0.0))
-    judge("batches of 64, half the dropout of the inputs", "no", train(batch_size=64, input_dropout=0.2))
+    judge(
+        "batches of 64, half the dropout of the inputs",
+        "no",
+        train(batch_size=64, input_dropout=0.2),
+    )
     judge("weight decay of 0.01", "no", train(weight_decay=0.01))
     judge("a threshold for each genre", "an option", train(thresholds="per-genre"))
     # For the regression, and for the average of the two, thresholds are tuned on films that neither

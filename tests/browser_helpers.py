@@ -67,7 +67,9 @@ def environment():
     """The environment for a server: this checkout's movrec, one thread, no files in the home folder."""
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])
+        ),
         "OMP_NUM_THREADS": "1",
     }
 
@@ -129,9 +131,19 @@ def jupyterlab(folder, log, *, theme="JupyterLab Light"):
     (themes / "notification.jupyterlab-settings").write_text(
         '{"fetchNews": "false", "checkForUpdates": false}', encoding="utf-8"
     )
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}", "--ip=127.0.0.1"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        f"--port={port}",
+        "--ip=127.0.0.1",
+    ]
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
-    command += [f"--LabApp.user_settings_dir={settings}", f"--LabApp.workspaces_dir={settings}/workspaces"]
+    command += [
+        f"--LabApp.user_settings_dir={settings}",
+        f"--LabApp.workspaces_dir={settings}/workspaces",
+    ]
     command += ["--allow-root", "--ServerApp.port_retries=0"]
     base = f"http://127.0.0.1:{port}"
     with server(command, f"{base}/api?token={token}", log, cwd=folder):
@@ -143,7 +155,12 @@ def voila_page(model, log, *, cwd):
     """The page that `movrec app` serves; gives its address."""
     port, token = free_port(), secrets.token_hex(16)
     command = [sys.executable, "-m", "movrec", "app", "--model", str(model), "--no-browser"]
-    command = [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())", *command[3:]]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from movrec.cli import main; sys.exit(main())",
+        *command[3:],
+    ]
     command += ["--port", str(port), "--token", token]
     with server(command, f"http://localhost:{port}/voila/static/none?token={token}", log, cwd=cwd):
         yield f"http://localhost:{port}/?token={token}"
@@ -154,7 +171,11 @@ def write_notebook(path, source):
     import nbformat
 
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata.kernelspec = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     nbformat.write(notebook, path)
 
 
@@ -228,8 +249,10 @@ def console_errors(page):
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on(
         "console",
-        lambda message: errors.append(message.text)
-        if message.type == "error" and not harmless.search(message.text)
-        else None,
+        lambda message: (
+            errors.append(message.text)
+            if message.type == "error" and not harmless.search(message.text)
+            else None
+        ),
     )
     return errors

@@ -21,7 +21,9 @@ pytestmark = [
 
 SCREENSHOTS = helpers.REPOSITORY / "screenshots"
 MARKUP = '<img src=x onerror="window.hacked = true"> Hackers'
-PLOT = "A young wizard enters a school of magic and must fight the dark lord who murdered his parents."
+PLOT = (
+    "A young wizard enters a school of magic and must fight the dark lord who murdered his parents."
+)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +92,11 @@ def titles(page):
 
 
 def weak_contrasts(page):
-    return [found for found in page.locator(".movrec-box").evaluate(helpers.CONTRAST_SCRIPT) if found[1] < 4.5]
+    return [
+        found
+        for found in page.locator(".movrec-box").evaluate(helpers.CONTRAST_SCRIPT)
+        if found[1] < 4.5
+    ]
 
 
 def shoot(page, name):
@@ -345,5 +351,9 @@ def test_keyboard_only_in_jupyterlab(chromium, model, tmp_path):
 
 
 def test_nothing_was_written_into_the_repository():
-    stray = [path for path in Path(helpers.REPOSITORY).glob("*") if path.name in ("movrec.ipynb", "voila.json")]
+    stray = [
+        path
+        for path in Path(helpers.REPOSITORY).glob("*")
+        if path.name in ("movrec.ipynb", "voila.json")
+    ]
     assert stray == []

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from movrec.classifier import GenreClassifier
+from movrec.workings.core import ModelError, MovrecError, NotFittedError, ParameterError
 from movrec.workings.genres import genre_scores, micro_f1, tune_thresholds
 from movrec.workings.network import choose_device
-from movrec.workings.core import ModelError, MovrecError, NotFittedError, ParameterError
 
 GENRES = ["Action", "Comedy", "Drama", "Science Fiction"]
 
@@ -243,7 +243,7 @@ def test_one_number_a_film_and_no_hidden_layer():
 
 
 def test_names_with_any_characters(tmp_path):
-    names = ["Science-fiction & \"fantastique\"", "l'amour", "100 %", "ドラマ", "a,b"]
+    names = ['Science-fiction & "fantastique"', "l'amour", "100 %", "ドラマ", "a,b"]
     vectors = made_up_films(50)[0]
     classifier = small(epochs=1).fit(vectors, [[names[row % 5]] for row in range(50)])
     classifier.save(tmp_path)
@@ -569,9 +569,7 @@ def test_a_loaded_classifier_is_the_same(fitted, saved, data):
     assert loaded.best_epochs_ == fitted.best_epochs_
     for name in ("hidden", "dropout", "networks", "thresholds", "random_state"):
         assert getattr(loaded, name) == getattr(fitted, name)
-    assert np.array_equal(
-        loaded.fit(*data).predict_proba(data[0]), fitted.predict_proba(data[0])
-    )
+    assert np.array_equal(loaded.fit(*data).predict_proba(data[0]), fitted.predict_proba(data[0]))
 
 
 def test_only_json_and_safetensors_are_written(saved):

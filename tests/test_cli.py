@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
 from browser_helpers import free_port, server
 from conftest import REPOSITORY
+
 from movrec import __version__, ingest
 from movrec.cli import app, main
 
@@ -309,7 +309,13 @@ def test_evaluate_with_ratings(movrec, tmp_path):
     files = ["--ratings", str(tmp_path / "ratings.csv"), "--links", str(tmp_path / "links.csv")]
     code, out, err = movrec("evaluate", *files)
     assert (code, err) == (0, "") and "co-rating recall" in out
-    for wrong in (files[:2], files[2:], ["--ratings", "nowhere.csv", *files[2:]], ["-k", "0"], ["-k", "602"]):
+    for wrong in (
+        files[:2],
+        files[2:],
+        ["--ratings", "nowhere.csv", *files[2:]],
+        ["-k", "0"],
+        ["-k", "602"],
+    ):
         code, out, err = movrec("evaluate", *wrong)
         assert code == 2 and out == "" and is_one_sentence(err)
 

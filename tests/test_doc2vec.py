@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 
 from movrec.doc2vec import Doc2VecEmbedder
-from movrec.workings.text import film_texts, tokenize
 from movrec.workings.core import (
     CatalogueError,
     ModelError,
@@ -22,6 +21,7 @@ from movrec.workings.core import (
     ParameterError,
     QueryError,
 )
+from movrec.workings.text import film_texts, tokenize
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TEXTS = [
@@ -54,12 +54,14 @@ def saved(fitted, tmp_path):
 
 
 def test_film_texts_leaves_out_what_is_missing():
-    films = pd.DataFrame({
-        "title": ["Up", "Down", None],
-        "overview": ["A house flies.", np.nan, pd.NA],
-        "genres": [["Animation", "Family"], [], ["Science Fiction"]],
-        "year": pd.array([2009, None, 1999], dtype="Int16"),
-    })
+    films = pd.DataFrame(
+        {
+            "title": ["Up", "Down", None],
+            "overview": ["A house flies.", np.nan, pd.NA],
+            "genres": [["Animation", "Family"], [], ["Science Fiction"]],
+            "year": pd.array([2009, None, 1999], dtype="Int16"),
+        }
+    )
     assert film_texts(films) == ["Up\nA house flies.", "Down", ""]
     assert film_texts(films, ["genres"]) == ["Animation, Family", "", "Science Fiction"]
     assert film_texts(films, ["year", "title"]) == ["2009\nUp", "Down", "1999"]
@@ -127,11 +129,26 @@ def test_tokenize_wants_a_string(text):
 @pytest.mark.parametrize(
     "name, value",
     [
-        ("vector_size", 0), ("vector_size", 2.5), ("vector_size", "100"), ("dm", 2),
-        ("dbow_words", -1), ("window", 0), ("sample", -0.1), ("sample", float("nan")),
-        ("min_count", 0), ("negative", 0), ("epochs", 0), ("epochs", None), ("alpha", 0),
-        ("alpha", float("inf")), ("min_alpha", -1), ("min_alpha", 0.5), ("infer_epochs", 0),
-        ("workers", 0), ("random_state", -1), ("random_state", "seed"),
+        ("vector_size", 0),
+        ("vector_size", 2.5),
+        ("vector_size", "100"),
+        ("dm", 2),
+        ("dbow_words", -1),
+        ("window", 0),
+        ("sample", -0.1),
+        ("sample", float("nan")),
+        ("min_count", 0),
+        ("negative", 0),
+        ("epochs", 0),
+        ("epochs", None),
+        ("alpha", 0),
+        ("alpha", float("inf")),
+        ("min_alpha", -1),
+        ("min_alpha", 0.5),
+        ("infer_epochs", 0),
+        ("workers", 0),
+        ("random_state", -1),
+        ("random_state", "seed"),
     ],
 )
 def test_a_parameter_out_of_range_is_named(name, value):
@@ -296,7 +313,12 @@ def in_new_process(program, *arguments, hash_seed="0"):
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(REPOSITORY)}
     run = subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
-        env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=True,
+        env=environment,
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     assert run.stderr == ""
     return run.stdout.split()
@@ -388,7 +410,7 @@ def test_nothing_is_pickled(saved):
 
 
 def test_odd_words_and_numbers_survive(tmp_path):
-    odd = "naïve 七人の侍 \ud800 \u2028 e\u0301 quote\"s"
+    odd = 'naïve 七人の侍 \ud800 \u2028 e\u0301 quote"s'
     embedder = small_embedder(window=np.int64(4), sample=np.float64(0.01)).fit([odd] * 4)
     embedder.save(tmp_path / "embedder")
     loaded = Doc2VecEmbedder.load(tmp_path / "embedder")

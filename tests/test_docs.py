@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 
 import browser_helpers as helpers
 import pytest
-
 from conftest import loaded
 
 ROOT = helpers.REPOSITORY
@@ -260,12 +259,15 @@ def test_docstrings_are_read_section_by_section(page):
     places = entry.find_all(["dt", "p"])
     headings = {element.get_text(" ", strip=True).rstrip(" :") for element in places}
     assert {"Parameters", "Returns", "Raises", "Notes", "Examples"} <= headings
-    report = page("api/ingest.html").find(id="movrec.workings.report.IngestReport").find_parent("dl")
+    report = (
+        page("api/ingest.html").find(id="movrec.workings.report.IngestReport").find_parent("dl")
+    )
     assert "Attributes" in report.get_text()
 
 
 def test_every_command_and_option_is_there(page):
     import typer
+
     from movrec.cli import app
 
     reference = page("docs/command_line.html")
@@ -403,16 +405,18 @@ def opened(browser):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",
-            lambda message: complaints.append(message.text)
-            if message.type in ("error", "warning")
-            else None,
+            lambda message: (
+                complaints.append(message.text) if message.type in ("error", "warning") else None
+            ),
         )
         # What is aborted was still on its way when the next page was opened.
         page.on(
             "requestfailed",
-            lambda request: complaints.append(f"{request.url}: {request.failure}")
-            if request.failure != "net::ERR_ABORTED"
-            else None,
+            lambda request: (
+                complaints.append(f"{request.url}: {request.failure}")
+                if request.failure != "net::ERR_ABORTED"
+                else None
+            ),
         )
         page.on("request", lambda request: requests.append(request.url))
         page.goto(address)

@@ -11,12 +11,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 from conftest import loaded
+
 from movrec import evaluate as module
 from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
 from movrec.evaluation import Contender, compare, evaluate, vector_contender
+from movrec.ingest import read_movies
+from movrec.recommend import Recommender
+from movrec.space import TextModel
+from movrec.workings.core import CatalogueError, ParameterError
 from movrec.workings.genre_report import LinearBaseline, genre_report
 from movrec.workings.measures import (
     catalogue_coverage,
@@ -27,10 +31,6 @@ from movrec.workings.measures import (
     popularity_bias,
 )
 from movrec.workings.sources import read_ratings
-from movrec.ingest import read_movies
-from movrec.workings.core import CatalogueError, ParameterError
-from movrec.recommend import Recommender
-from movrec.space import TextModel
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURES = [

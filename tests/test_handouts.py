@@ -11,11 +11,11 @@ from html.parser import HTMLParser
 
 import pytest
 import typer
+from browser_helpers import CHROMIUM_ARGUMENTS, find_chromium
+from conftest import REPOSITORY
 
 import movrec
 import movrec.evaluation
-from browser_helpers import CHROMIUM_ARGUMENTS, find_chromium
-from conftest import REPOSITORY
 from movrec.cli import app, main
 
 WORKSHOP = REPOSITORY / "workshop"
@@ -109,7 +109,9 @@ def test_the_python_of_the_sheet_runs(code, small_films, small_model, tmp_path, 
     # Two trainings that others test: here it only matters that they can be called like that.
     monkeypatch.setattr(Recommender, "build", lambda films, path: Recommender.open(path))
     report = inspect.signature(movrec.workings.genre_report.genre_report)
-    monkeypatch.setattr("movrec.workings.genre_report.genre_report", lambda *arguments: report.bind(*arguments))
+    monkeypatch.setattr(
+        "movrec.workings.genre_report.genre_report", lambda *arguments: report.bind(*arguments)
+    )
     namespace = {}
     for language, text in code.blocks:
         if language == "python":

@@ -58,11 +58,17 @@ def test_the_first_cell_says_what_the_notebook_is_about(path):
     ) in rest
     _, _, facts = rest.strip().rpartition("\n\n")
     bullets = [
-        "What comes in", "What goes out", "What you will have learned", "Time", "What you need to know"
+        "What comes in",
+        "What goes out",
+        "What you will have learned",
+        "Time",
+        "What you need to know",
     ]
     assert re.findall(r"^\* \*\*(.+?):\*\* \S", facts, flags=re.MULTILINE) == bullets
     assert len(facts.splitlines()) == len(bullets)
-    assert re.search(r"^\* \*\*Time:\*\* about \d+ minutes to read, .+ to run\.$", facts, re.MULTILINE)
+    assert re.search(
+        r"^\* \*\*Time:\*\* about \d+ minutes to read, .+ to run\.$", facts, re.MULTILINE
+    )
 
 
 @each_notebook
@@ -108,7 +114,9 @@ def test_it_has_three_exercises_with_answers_and_checks(path):
         assert exercise.statement.startswith(f"**{exercise.number} ({kind}).** ")
         for code in (exercise.answer, exercise.check):
             compile(code, path.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        asserts = [node for node in ast.walk(ast.parse(exercise.check)) if isinstance(node, ast.Assert)]
+        asserts = [
+            node for node in ast.walk(ast.parse(exercise.check)) if isinstance(node, ast.Assert)
+        ]
         assert asserts and all(node.msg for node in asserts), "a failed check has to say why"
 
 
@@ -127,7 +135,9 @@ def test_it_has_three_exercises_with_answers_and_checks(path):
 )
 def test_what_the_published_tutorial_got_wrong_is_among_the_common_mistakes(notebook, mistake):
     prose = prose_of(ROOT / "nbs" / f"{notebook}.ipynb")
-    boxes = re.findall(r"(?:> \*\*|## |\*\*)Common mistake.+?(?=\n\n\w|\n\n#|\Z)", prose, flags=re.DOTALL)
+    boxes = re.findall(
+        r"(?:> \*\*|## |\*\*)Common mistake.+?(?=\n\n\w|\n\n#|\Z)", prose, flags=re.DOTALL
+    )
     assert any(mistake in box for box in boxes)
 
 

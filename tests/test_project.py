@@ -12,7 +12,6 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
-
 from conftest import loaded
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -436,7 +435,9 @@ def test_the_metadata_is_that_of_settings_ini(distributions):
     assert metadata["Version"] == expected["version"]
     assert metadata["Summary"] == expected["description"]
     assert metadata["Requires-Python"] == f">={expected['min_python']}"
-    extras = {key.removesuffix("_requirements") for key in expected if key.endswith("_requirements")}
+    extras = {
+        key.removesuffix("_requirements") for key in expected if key.endswith("_requirements")
+    }
     assert set(metadata.get_all("Provides-Extra")) == extras
     assert extras == {"lab", "app", "kaggle", "minilm", "docs", "dev"}
     required = {
@@ -522,7 +523,15 @@ def test_no_file_names_a_path_of_somebody_s_machine():
     below = [
         path
         for folder in (
-            "movrec", "nbs", "tests", "tools", "docs", "benchmarks", "workshop", ".ci", ".github"
+            "movrec",
+            "nbs",
+            "tests",
+            "tools",
+            "docs",
+            "benchmarks",
+            "workshop",
+            ".ci",
+            ".github",
         )
         for path in (ROOT / folder).rglob("*")
         if path.is_file()

@@ -10,7 +10,6 @@ import sys
 
 import pandas as pd
 import pytest
-
 from conftest import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -49,7 +48,12 @@ def test_the_shell_commands_run(folder):
     for line in lines:
         arguments = shlex.split(line, comments=True)[1:]
         done = subprocess.run(
-            [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())", *arguments],
+            [
+                sys.executable,
+                "-c",
+                "import sys; from movrec.cli import main; sys.exit(main())",
+                *arguments,
+            ],
             cwd=folder,
             capture_output=True,
             text=True,

@@ -16,14 +16,21 @@ import pytest
 from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
 from movrec.ingest import read_movies
-from movrec.workings.core import CatalogueError, ModelError, ParameterError, QueryError
 from movrec.recommend import Recommender
 from movrec.space import JoinedSpace
+from movrec.workings.core import CatalogueError, ModelError, ParameterError, QueryError
 from movrec.workings.question import film_filter, sql_literal
 from movrec.workings.text import normalize_title
 from movrec.workings.titles import TitleIndex
 
-NASTY_GENRES = ["Children's", "100%_pure", 'say "hi"', "back\\slash", "x') OR ('1' = '1", "Musik für alle"]
+NASTY_GENRES = [
+    "Children's",
+    "100%_pure",
+    'say "hi"',
+    "back\\slash",
+    "x') OR ('1' = '1",
+    "Musik für alle",
+]
 
 
 def quick(**parameters):
@@ -87,7 +94,9 @@ def test_lancedb_finds_what_numpy_finds(small_recommender, space, metric):
 
 
 @pytest.mark.parametrize("k", [1, 40, 600])
-@pytest.mark.parametrize("where", [None, "array_has_any(genres, ['Drama'])", "year >= 2015 AND id != 862"])
+@pytest.mark.parametrize(
+    "where", [None, "array_has_any(genres, ['Drama'])", "year >= 2015 AND id != 862"]
+)
 def test_the_index_on_vectors_skips_nothing(small_recommender, k, where):
     store = small_recommender.store
     assert "vector" in {column for index in store.table.list_indices() for column in index.columns}
@@ -152,7 +161,9 @@ def test_all_at_once_is_the_same_as_one_by_one(small_recommender):
         one = small_recommender.recommend(int(film), k=5)
         rows = everything[everything["id"] == film]
         assert rows["rank"].tolist() == list(range(1, len(one) + 1))
-        assert rows["similarity"].to_numpy() == pytest.approx(one["similarity"].to_numpy(), abs=1e-4)
+        assert rows["similarity"].to_numpy() == pytest.approx(
+            one["similarity"].to_numpy(), abs=1e-4
+        )
 
 
 def test_a_plot_gives_the_same_answer_each_time_and_after_reopening(small_recommender, small_model):
@@ -224,8 +235,22 @@ def test_bad_plots(small_recommender, text):
 
 @pytest.fixture(scope="module")
 def titles():
-    names = ["Heat", "The Heat", "Amélie", "Toy Story 3", "Toy Story", "WALL·E", "M", "Pinocchio",
-             "Pinocchio", "Fast & Furious", "2001: A Space Odyssey", "Rocky III", "", "It"]
+    names = [
+        "Heat",
+        "The Heat",
+        "Amélie",
+        "Toy Story 3",
+        "Toy Story",
+        "WALL·E",
+        "M",
+        "Pinocchio",
+        "Pinocchio",
+        "Fast & Furious",
+        "2001: A Space Odyssey",
+        "Rocky III",
+        "",
+        "It",
+    ]
     films = films_of(names)
     films["year"] = films["year"].astype("Int16")
     films.loc[12, "year"] = pd.NA
@@ -235,17 +260,34 @@ def titles():
 @pytest.mark.parametrize(
     ("typed", "row"),
     [
-        ("Heat", 0), ("heat", 0), ("The Heat", 1), ("the heat", 1), ("HEAT", 0), ("amelie", 2),
-        ("Amelie", 2), ("AMÉLIE", 2), ("toy story", 4), ("Toy Stroy", 4), ("toy sotry 3", 3),
-        ("walle", 5), ("wall e", 5), ("m", 6), ("fast and furious", 9), ("2001 a space odyssey", 10),
-        ("2001: A Space Odissey", 10), ("Heat (1950)", 0), ("it", 13),
+        ("Heat", 0),
+        ("heat", 0),
+        ("The Heat", 1),
+        ("the heat", 1),
+        ("HEAT", 0),
+        ("amelie", 2),
+        ("Amelie", 2),
+        ("AMÉLIE", 2),
+        ("toy story", 4),
+        ("Toy Stroy", 4),
+        ("toy sotry 3", 3),
+        ("walle", 5),
+        ("wall e", 5),
+        ("m", 6),
+        ("fast and furious", 9),
+        ("2001 a space odyssey", 10),
+        ("2001: A Space Odissey", 10),
+        ("Heat (1950)", 0),
+        ("it", 13),
     ],
 )
 def test_titles_that_are_understood(titles, typed, row):
     assert titles.find(typed) == row
 
 
-@pytest.mark.parametrize("typed", ["Toy Story 4", "Rocky II", "Rocky IV", "X", "Casablanca", "2010: A Space Odyssey"])
+@pytest.mark.parametrize(
+    "typed", ["Toy Story 4", "Rocky II", "Rocky IV", "X", "Casablanca", "2010: A Space Odyssey"]
+)
 def test_titles_that_are_not_guessed_at(titles, typed):
     with pytest.raises(QueryError, match="is in the catalogue"):
         titles.find(typed)
@@ -280,7 +322,9 @@ def test_suggestions_come_in_order(small_recommender):
     assert begun.loc[whole, "vote_count"].is_monotonic_decreasing
     # A whole title comes before longer ones, and every film is found by its own title.
     for title in films["title"].head(60):
-        assert normalize_title(small_recommender.suggest(title)["title"].iloc[0]) == normalize_title(title)
+        assert normalize_title(
+            small_recommender.suggest(title)["title"].iloc[0]
+        ) == normalize_title(title)
     assert TitleIndex(films.head(0)).suggest("x").empty
 
 
@@ -295,7 +339,7 @@ def test_odd_titles_keep_a_name(title):
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory):
     genres = [[NASTY_GENRES[row % 6], "Music" if row % 2 else "Musical"] for row in range(36)]
-    titles = [f"It's {row}% \"sure\"; DROP TABLE films --" for row in range(36)]
+    titles = [f'It\'s {row}% "sure"; DROP TABLE films --' for row in range(36)]
     films = films_of(titles, genres, language=["fr", "o'x"] * 18)
     return Recommender.build(films, tmp_path_factory.mktemp("nasty") / "model", **quick())
 
@@ -372,7 +416,8 @@ def test_a_build_that_is_interrupted_from_outside(tmp_path):
     """)
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path / "model")],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     process.stdout.readline()
     deadline = time.monotonic() + 60
@@ -448,7 +493,9 @@ def test_nothing_is_printed(small_films, tmp_path):
     """)
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "films.parquet"), str(tmp_path / "model")],
-        capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "default"},
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONWARNINGS": "default"},
     )
     assert done.returncode == 0, done.stderr
     ours = [line for line in (done.stdout + done.stderr).splitlines() if "Deprecat" not in line]
@@ -466,7 +513,9 @@ def test_added_films_stay_and_are_found(model_copy):
     assert recommender.add(new) == 2
     reopened = Recommender.open(model_copy)
     assert len(reopened.films) == n + 2 and reopened.manifest["films"] == n + 2
-    found = reopened.recommend_for_text(new["overview"][0], title="Map of the Sea", k=3, match_genres=False)
+    found = reopened.recommend_for_text(
+        new["overview"][0], title="Map of the Sea", k=3, match_genres=False
+    )
     assert "Map of the Sea" in found["title"].tolist()
     # A film without genres is searched by its predicted ones.
     assert reopened.recommend("No Genre", k=3).attrs["genres"]
@@ -482,14 +531,20 @@ def test_a_film_that_is_there_is_not_added_again(model_copy, small_films):
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet", "jsonl"])
 def test_exports(small_recommender, tmp_path, ending):
-    read = {"parquet": pd.read_parquet, "jsonl": lambda p: pd.read_json(p, lines=True)}.get(ending, pd.read_csv)
+    read = {"parquet": pd.read_parquet, "jsonl": lambda p: pd.read_json(p, lines=True)}.get(
+        ending, pd.read_csv
+    )
     table = read(small_recommender.export_recommendations(tmp_path / f"top.{ending}", k=3))
     assert table.columns.tolist() == ["id", "rank", "recommended_id", "similarity"]
     assert table.groupby("id").size().max() == 3
-    vectors = read(small_recommender.export_embeddings(tmp_path / f"vectors.{ending}", space="document"))
+    vectors = read(
+        small_recommender.export_embeddings(tmp_path / f"vectors.{ending}", space="document")
+    )
     assert len(vectors) == len(small_recommender.films)
     assert vectors.shape[1] == (102 if "csv" in ending else 3)
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([f"top.{ending}", f"vectors.{ending}"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        [f"top.{ending}", f"vectors.{ending}"]
+    )
 
 
 def test_exports_that_fail(small_recommender, tmp_path):

@@ -17,12 +17,11 @@ pytest.importorskip("ipywidgets")
 from movrec import search_box
 from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
-from movrec.workings.core import MovrecError, ParameterError, QueryError
-from movrec.recommend import Recommender, diversify
-from movrec.recommend import answer
+from movrec.recommend import Recommender, answer, diversify
 from movrec.search_box import SearchBox
 from movrec.workings.cards import error_html, film_html, genre_bars_html
 from movrec.workings.controls import Filters, LatestOnly
+from movrec.workings.core import MovrecError, ParameterError, QueryError
 from movrec.workings.explain import Explainer
 from movrec.workings.film_map import film_map, map_html
 from movrec.workings.question import Question
@@ -30,7 +29,7 @@ from movrec.workings.serve import serve
 
 NASTY = [
     "<script>window.hacked = true</script>",
-    "<img src=x onerror=\"window.hacked = true\">",
+    '<img src=x onerror="window.hacked = true">',
     "\"><svg onload='window.hacked = true'>",
     "</details></div><b>bold</b> & 'quoted' \"double\"",
 ]
@@ -50,7 +49,9 @@ def nasty_recommender(tmp_path_factory):
             "title": [f"{NASTY[row % 4]} {row}" for row in range(24)],
             "year": range(1990, 2014),
             "genres": [["Drama", NASTY[1]], ["Comedy", NASTY[0]]] * 12,
-            "overview": [f"{NASTY[row % 4]} A sailor named {NASTY[2]} finds a map. " * 8 for row in range(24)],
+            "overview": [
+                f"{NASTY[row % 4]} A sailor named {NASTY[2]} finds a map. " * 8 for row in range(24)
+            ],
             "collection": [NASTY[3]] * 24,
             "language": [NASTY[1], "en"] * 12,
         }
@@ -99,7 +100,13 @@ def test_markup_in_a_catalogue_is_shown_as_text(nasty_recommender):
 def test_markup_in_every_part_of_a_card():
     for nasty in NASTY:
         film = pd.Series(
-            {"title": nasty, "year": 2000, "genres": [nasty], "similarity": 0.5, "overview": nasty * 20}
+            {
+                "title": nasty,
+                "year": 2000,
+                "genres": [nasty],
+                "similarity": 0.5,
+                "overview": nasty * 20,
+            }
         )
         assert_harmless(film_html(film, 1, [(nasty, nasty)]))
         assert_harmless(error_html(ParameterError(nasty)))
@@ -115,7 +122,7 @@ def test_a_card_survives_missing_values():
     )
     markup = film_html(film, 3)
     assert "year unknown" in markup and "no genres known" in markup and "nan" not in markup
-    assert 'width:100%' in markup
+    assert "width:100%" in markup
 
 
 # ---- questions and answers -----------------------------------------------------------------------
@@ -166,7 +173,11 @@ def test_a_title_makes_its_film_the_query_and_back_returns(box):
 def test_a_step_of_the_trail_leads_there(box):
     for title in ["Inception", "Titanic", "Shrek"]:
         box.ask(title)
-    assert [step.description for step in box._way.children] == ["Back", "Inception (2010)", "Titanic (1997)"]
+    assert [step.description for step in box._way.children] == [
+        "Back",
+        "Inception (2010)",
+        "Titanic (1997)",
+    ]
     box._way.children[1].click()
     assert box._typed.value == "Inception (2010)"
     assert box._way.children == ()
@@ -262,9 +273,11 @@ def test_either_end_of_the_years_can_be_typed(box):
 
 def test_an_empty_list_says_what_to_loosen(box):
     box.ask("Inception")
-    box.filters._controls["years"].value = (1902, 1903) if box.filters._controls["years"].min <= 1902 else (
-        box.filters._controls["years"].min,
-    ) * 2
+    box.filters._controls["years"].value = (
+        (1902, 1903)
+        if box.filters._controls["years"].min <= 1902
+        else (box.filters._controls["years"].min,) * 2
+    )
     box.filters._controls["min_vote_count"].value = 10000
     assert len(box.results) == 0 and box._list.children == ()
     assert "No film passes these filters." in box._status.value
@@ -273,7 +286,13 @@ def test_an_empty_list_says_what_to_loosen(box):
 
 def test_there_are_no_controls_for_what_a_catalogue_lacks():
     films = pd.DataFrame(
-        {"id": [1, 2], "title": ["A", "B"], "year": [2000, 2000], "genres": [["Drama"], []], "overview": ["x", "y"]}
+        {
+            "id": [1, 2],
+            "title": ["A", "B"],
+            "year": [2000, 2000],
+            "genres": [["Drama"], []],
+            "overview": ["x", "y"],
+        }
     )
     filters = Filters(films)
     assert set(filters._controls) == {"match_genres", "k", "diversity"}
@@ -418,7 +437,9 @@ def test_reasons(small_recommender):
     reasons = dict(explainer.reasons(small_recommender.find("Toy Story 2")))
     assert reasons["Same series"] == "Toy Story Collection"
     assert "story" in reasons["In both titles"]
-    bare = pd.Series({"title": "Zz", "year": pd.NA, "genres": [], "overview": None, "collection": np.nan})
+    bare = pd.Series(
+        {"title": "Zz", "year": pd.NA, "genres": [], "overview": None, "collection": np.nan}
+    )
     assert explainer.reasons(bare) == []
 
 

@@ -11,7 +11,6 @@ import sys
 import zipfile
 
 import pytest
-
 from conftest import REPOSITORY, loaded
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"

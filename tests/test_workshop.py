@@ -91,7 +91,12 @@ def test_the_same_lesson_gives_the_same_notebook():
     )
     assert first == second
     assert [cell.id for cell in first.cells] == [
-        "about", "title", "text-0", "text-1", "exercise-1-answer", "exercise-1-check"
+        "about",
+        "title",
+        "text-0",
+        "text-1",
+        "exercise-1-answer",
+        "exercise-1-check",
     ]
 
 
@@ -100,7 +105,10 @@ def test_the_same_lesson_gives_the_same_notebook():
     [
         ("", "Not yet: name 'answer' is not defined. Has the cell with your answer run?"),
         ("answer = 41", "Not yet: 41 is not the answer"),
-        ("class Odd:\n    def __eq__(self, other): return len(1)\nanswer = Odd()", "TypeError: object"),
+        (
+            "class Odd:\n    def __eq__(self, other): return len(1)\nanswer = Odd()",
+            "TypeError: object",
+        ),
         ("answer = 42", "Right."),
     ],
     ids=["none", "wrong", "odd", "right"],

@@ -431,6 +431,7 @@ def command_lines(command, context) -> list[str]:
 def command_reference() -> str:
     """The reference of the command line, out of the program itself."""
     import typer
+
     from movrec.cli import app
 
     program = typer.main.get_command(app)

@@ -36,7 +36,6 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from exercises import exercise_notebook, with_answers  # noqa: E402
 
-
 # ---- what the commands share ---------------------------------------------------------------------
 
 
@@ -157,7 +156,11 @@ class Address:
         host = r"(github\.com/|githubusercontent\.com/|google\.com/github/)"
         # First the links that name the branch, then all others.
         text = re.sub(
-            host + re.escape(old_place) + r"/((?:blob/|tree/|raw/)?)" + re.escape(self.branch) + "/",
+            host
+            + re.escape(old_place)
+            + r"/((?:blob/|tree/|raw/)?)"
+            + re.escape(self.branch)
+            + "/",
             rf"\g<1>{new_place}/\g<2>{new.branch}/",
             text,
         )
@@ -183,7 +186,9 @@ def links_moved() -> dict[Path, str]:
     current = Address(settings["user"], settings["repo"], settings["branch"])
     texts = {path: path.read_text(encoding="utf-8") for path in linking_files()}
     linked = {
-        Address(*match.groups()[:3]) for text in texts.values() for match in COLAB_LINK.finditer(text)
+        Address(*match.groups()[:3])
+        for text in texts.values()
+        for match in COLAB_LINK.finditer(text)
     }
     moved = {}
     for path, text in texts.items():
@@ -281,7 +286,9 @@ def check_export() -> list[str]:
 
 # ---- clean ---------------------------------------------------------------------------------------
 
-CLEAN = "import sys; from nbdev.clean import nbdev_clean; [nbdev_clean(fname=f) for f in sys.argv[1:]]"
+CLEAN = (
+    "import sys; from nbdev.clean import nbdev_clean; [nbdev_clean(fname=f) for f in sys.argv[1:]]"
+)
 
 
 def clean_notebooks(root: Path) -> None:
@@ -495,9 +502,7 @@ def check_exercises() -> list[str]:
 
 # ---- notebooks -----------------------------------------------------------------------------------
 
-TEST = (
-    "import sys; from nbdev.test import nbdev_test; nbdev_test(path=sys.argv[1], n_workers=0)"
-)
+TEST = "import sys; from nbdev.test import nbdev_test; nbdev_test(path=sys.argv[1], n_workers=0)"
 
 # What no stored output may have in it.
 UNWANTED = {

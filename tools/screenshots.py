@@ -15,7 +15,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import browser_helpers as helpers  # noqa: E402
 
-PLOT = "A young wizard enters a school of magic and must fight the dark lord who murdered his parents."
+PLOT = (
+    "A young wizard enters a school of magic and must fight the dark lord who murdered his parents."
+)
 
 
 def in_jupyterlab(browser, model: Path, folder: Path) -> None:

@@ -21,12 +21,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
+from exercises import FOLD  # noqa: E402
 from nbconvert import SlidesExporter  # noqa: E402
 from nbconvert.preprocessors import Preprocessor  # noqa: E402
-from traitlets.config import Config  # noqa: E402
-
-from exercises import FOLD  # noqa: E402
 from project import lesson_paths, read_notebook, title_of  # noqa: E402
+from traitlets.config import Config  # noqa: E402
 
 REVEAL = "reveal.js"
 
