@@ -10,14 +10,24 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .workings.core import ModelError, NotFittedError, ParameterError
 from .workings.estimator import Parameters
 from .workings.genres import as_genre_lists, tune_thresholds
-from .workings.network import build_network, choose_device, network_probabilities, one_thread, repeatable, split_films, start_at_base_rates, train_network, training_bar
+from movrec.workings.network import (
+    build_network,
+    choose_device,
+    network_probabilities,
+    one_thread,
+    repeatable,
+    split_films,
+    start_at_base_rates,
+    train_network,
+    training_bar,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -201,9 +211,7 @@ def _read_classifier(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tens
         raise _unusable(folder, f"{name} is no safetensors file") from error
 
 
-def _check_tensors(
-    expected: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor]
-) -> None:
+def _check_tensors(expected: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor]) -> None:
     """Raise ValueError unless names, shapes and types are as expected, and all are numbers."""
     if expected.keys() != tensors.keys():
         raise ValueError("its weights are not those of the network that it describes")
@@ -399,7 +407,10 @@ class GenreClassifier(Parameters):
                 )
                 with repeatable(seed, device):
                     network = build_network(
-                        vectors.shape[1], labels.shape[1], self.hidden, self.dropout,
+                        vectors.shape[1],
+                        labels.shape[1],
+                        self.hidden,
+                        self.dropout,
                         self.input_dropout,
                     )
                     start_at_base_rates(network, labels[~aside])
@@ -463,7 +474,9 @@ class GenreClassifier(Parameters):
             return np.zeros((0, len(self.classes_)), dtype=np.float32)
         tensor = torch.from_numpy(vectors).to(next(self.networks_.parameters()).device)
         with one_thread():
-            return np.mean([network_probabilities(network, tensor) for network in self.networks_], axis=0)
+            return np.mean(
+                [network_probabilities(network, tensor) for network in self.networks_], axis=0
+            )
 
     def predict(self, X: np.ndarray) -> list[list[str]]:
         """Return the genres whose probability reaches `thresholds_`.

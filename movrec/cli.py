@@ -14,19 +14,39 @@ import warnings
 from collections.abc import Iterable
 from importlib import util
 from pathlib import Path
-from typing import Annotated, Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import __version__
 from .workings.serve import copy_lessons, lesson_files, run_jupyterlab
-from .workings.terminal import check_question, close_stdout, facts_of, genre_table, given_text, make_console, measure_table, names_of, print_films, print_ingest_report, print_json, print_path, records_of, replace_what_cannot_be_printed, say, size_text, title_without_quotes, years_of
+from movrec.workings.terminal import (
+    check_question,
+    close_stdout,
+    facts_of,
+    genre_table,
+    given_text,
+    make_console,
+    measure_table,
+    names_of,
+    print_films,
+    print_ingest_report,
+    print_json,
+    print_path,
+    records_of,
+    replace_what_cannot_be_printed,
+    say,
+    size_text,
+    title_without_quotes,
+    years_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-    from movrec.recommend import Recommender
     from rich.console import Console
     from rich.table import Table
+
+    from movrec.recommend import Recommender
 
 # %% ../nbs/09_cli.ipynb #cca7a183
 app = typer.Typer(
@@ -291,7 +311,9 @@ def _evaluate(
     ratings: Annotated[
         str | None,
         typer.Option(
-            "--ratings", metavar="FILE", help="MovieLens' ratings: are the same people's films found?"
+            "--ratings",
+            metavar="FILE",
+            help="MovieLens' ratings: are the same people's films found?",
         ),
     ] = None,
     links: Annotated[
@@ -303,9 +325,9 @@ def _evaluate(
     as_json: _Json = False,
 ) -> None:
     from movrec.evaluation import evaluate
-    from movrec.workings.sources import read_ratings
-    from movrec.workings.core import ParameterError
     from movrec.recommend import Recommender
+    from movrec.workings.core import ParameterError
+    from movrec.workings.sources import read_ratings
 
     if (ratings is None) != (links is None):
         raise ParameterError("--ratings and --links go together: give both files, or neither.")
@@ -401,7 +423,8 @@ def _app(
     model: _Model = _DEFAULT_MODEL,
     port: Annotated[int, typer.Option("--port", metavar="N", help="The port of the page.")] = 8866,
     host: Annotated[
-        str, typer.Option("--host", metavar="HOST", help="Where to listen; others get in by 0.0.0.0.")
+        str,
+        typer.Option("--host", metavar="HOST", help="Where to listen; others get in by 0.0.0.0."),
     ] = "localhost",
     token: Annotated[
         str | None, typer.Option("--token", metavar="WORD", help="What a visitor has to know.")

@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -91,8 +91,7 @@ def _check_parameters(parameters: dict[str, Any]) -> None:
             number = "a whole number" if kind is Integral else "a number"
             or_none = " or None" if name in _MAY_BE_NONE else ""
             raise ParameterError(
-                f"{name} must be {number} from {lowest} to {highest}{or_none}, "
-                f"but it is {value!r}."
+                f"{name} must be {number} from {lowest} to {highest}{or_none}, but it is {value!r}."
             )
     if parameters["min_alpha"] > parameters["alpha"]:
         raise ParameterError(
@@ -103,8 +102,16 @@ def _check_parameters(parameters: dict[str, Any]) -> None:
 # %% ../nbs/02_doc2vec.ipynb #87d09776
 # What gensim's Doc2Vec knows by the same name as Doc2VecEmbedder does.
 _GENSIM_PARAMETERS = (
-    "vector_size", "dm", "dbow_words", "window", "sample", "min_count", "negative", "epochs",
-    "alpha", "min_alpha",
+    "vector_size",
+    "dm",
+    "dbow_words",
+    "window",
+    "sample",
+    "min_count",
+    "negative",
+    "epochs",
+    "alpha",
+    "min_alpha",
 )
 
 
@@ -124,8 +131,9 @@ def _train(
                 f"No word occurs {parameters['min_count']} times in these {len(documents)} texts: "
                 "lower min_count or give more texts."
             )
-        with _progress_bar(None, progress, desc="Training", unit=" epochs",
-                           total=model.epochs) as bar:
+        with _progress_bar(
+            None, progress, desc="Training", unit=" epochs", total=model.epochs
+        ) as bar:
             # One call: gensim lets the learning rate fall from alpha to min_alpha over all
             # epochs. A loop of calls would raise it to alpha again at the start of each.
             model.train(
@@ -234,7 +242,8 @@ def _model_from_arrays(
         model.wv.key_to_index = {word: index for index, word in enumerate(words)}
         model.wv.vectors = arrays["word_vectors"]
         model.wv.expandos = {
-            "count": arrays["word_counts"], "sample_int": arrays["sample_thresholds"]
+            "count": arrays["word_counts"],
+            "sample_int": arrays["sample_thresholds"],
         }
         model.dv.index_to_key = list(range(len(arrays["document_vectors"])))
         model.dv.vectors = arrays["document_vectors"]
@@ -260,9 +269,7 @@ def _check_arrays(arrays: dict[str, np.ndarray], words: list[str], vector_size: 
             raise ValueError(f"{name} has the shape {arrays[name].shape} instead of {shape}")
 
 
-def _write_embedder(
-    folder: Path, model: Doc2Vec, parameters: dict[str, Any], seed: int
-) -> None:
+def _write_embedder(folder: Path, model: Doc2Vec, parameters: dict[str, Any], seed: int) -> None:
     """Save a trained model and its parameters, all of it or nothing."""
     from safetensors.numpy import save_file
 
@@ -475,9 +482,7 @@ class Doc2VecEmbedder(Parameters):
         model = copy.copy(self.model_)
         vectors = np.zeros((len(texts), model.vector_size), dtype=np.float32)
         show = self.progress and len(texts) >= _SHOW_PROGRESS_FROM
-        for number, text in enumerate(
-            _progress_bar(texts, show, desc="Inference", unit=" texts")
-        ):
+        for number, text in enumerate(_progress_bar(texts, show, desc="Inference", unit=" texts")):
             vectors[number] = _infer(model, tokenize(text), epochs, self._seed)
         return vectors
 

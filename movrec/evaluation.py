@@ -20,7 +20,17 @@ from .doc2vec import unit_rows
 from .recommend import Recommender
 from .workings.core import ParameterError, check_whole
 from .workings.layouts import required_column
-from .workings.measures import Measure, NothingToJudge, catalogue_coverage, co_rating_recall, collection_recall, genre_jaccard, genre_matrix_of, intra_list_diversity, popularity_bias
+from movrec.workings.measures import (
+    Measure,
+    NothingToJudge,
+    catalogue_coverage,
+    co_rating_recall,
+    collection_recall,
+    genre_jaccard,
+    genre_matrix_of,
+    intra_list_diversity,
+    popularity_bias,
+)
 from .workings.sources import as_rating_table, co_rating_neighbors
 from .workings.text import tfidf
 

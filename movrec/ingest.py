@@ -16,8 +16,25 @@ import pandas as pd
 
 from .workings.core import CatalogueError, ParameterError, say, shorten
 from .workings.files import KAGGLE_FILE, check_encoding, check_file, read_chunks
-from .workings.layouts import PARSERS, SOURCE_COLUMNS, UNREADABLE, WANTED, parse_cells, parse_number, require_columns, source_column
-from .workings.report import IngestReport, REASONS, check_usable, find_examples, find_rare_genres, find_reasons, find_unreadable
+from movrec.workings.layouts import (
+    PARSERS,
+    SOURCE_COLUMNS,
+    UNREADABLE,
+    WANTED,
+    parse_cells,
+    parse_number,
+    require_columns,
+    source_column,
+)
+from movrec.workings.report import (
+    REASONS,
+    IngestReport,
+    check_usable,
+    find_examples,
+    find_rare_genres,
+    find_reasons,
+    find_unreadable,
+)
 
 # %% ../nbs/01_ingest.ipynb #27410376
 _TEXT_DTYPE = pd.Series(["text"]).dtype  # "str" in pandas 3, object in pandas 2
@@ -188,8 +205,7 @@ def download_movies(to: str | Path | None = None) -> Path:
         path = Path(kagglehub.dataset_download(_DATASET, path=KAGGLE_FILE))
     except Exception as error:  # whatever kagglehub, requests and the network come up with
         raise CatalogueError(
-            f"Kaggle's file could not be downloaded ({say(error)}): check the network, "
-            f"{by_hand}."
+            f"Kaggle's file could not be downloaded ({say(error)}): check the network, {by_hand}."
         ) from error
     if path.is_dir():
         path = path / KAGGLE_FILE

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,16 @@ from .ingest import check_films
 from .space import JoinedSpace, TextModel
 from .store import FilmStore
 from .workings.core import CatalogueError, ParameterError, QueryError, Stopwatch, check_choice
-from .workings.folders import MANIFEST, MODEL_FORMAT, check_target, new_folder, read_manifest, restore_interrupted, write_manifest, write_table
+from movrec.workings.folders import (
+    MANIFEST,
+    MODEL_FORMAT,
+    check_target,
+    new_folder,
+    read_manifest,
+    restore_interrupted,
+    write_manifest,
+    write_table,
+)
 from .workings.genres import genre_matrix
 from .workings.question import Metric, Question, Space, check_k, film_filter, known_genres
 from .workings.text import TermFeatures
@@ -178,12 +187,16 @@ class Recommender:
         path = Path(path).expanduser()
         check_target(path)
         with new_folder(path, MANIFEST) as folder:
-            model = TextModel(embedder, classifier, space, terms, text_fields=text_fields, progress=progress)
+            model = TextModel(
+                embedder, classifier, space, terms, text_fields=text_fields, progress=progress
+            )
             model.fit(films)
             clock = Stopwatch()
             documents = model.embedder.document_vectors_
             words = model.word_means_
-            FilmStore.create(folder, films, documents, model.space.transform(films, documents, words))
+            FilmStore.create(
+                folder, films, documents, model.space.transform(films, documents, words)
+            )
             clock.lap("table")
             model.save(folder)
             clock.lap("files")
@@ -223,7 +236,9 @@ class Recommender:
         self._titles = TitleIndex(self.films)
 
     def __repr__(self) -> str:
-        return f"Recommender({str(self.path)!r}: {len(self.films):,} films, {len(self.genres)} genres)"
+        return (
+            f"Recommender({str(self.path)!r}: {len(self.films):,} films, {len(self.genres)} genres)"
+        )
 
     def find(self, query: str | int, *, year: int | None = None) -> pd.Series:
         """Return the one film that a title or an id means.
@@ -250,7 +265,10 @@ class Recommender:
         """
         if isinstance(query, (int, np.integer)) and not isinstance(query, bool):
             if int(query) not in self._row_of:
-                raise QueryError(f"No film with the id {query} is in the catalogue.", candidates=self.films.iloc[:0])
+                raise QueryError(
+                    f"No film with the id {query} is in the catalogue.",
+                    candidates=self.films.iloc[:0],
+                )
             return self.films.iloc[self._row_of[int(query)]]
         return self.films.iloc[self._titles.find(query, year)]
 
@@ -575,7 +593,9 @@ class Recommender:
             table["vector"] = list(vectors)
         return write_table(table, path)
 
-    def _query_films(self, query: str | int | Sequence[str | int], year: int | None) -> list[pd.Series]:
+    def _query_films(
+        self, query: str | int | Sequence[str | int], year: int | None
+    ) -> list[pd.Series]:
         if isinstance(query, (str, int, np.integer)):
             return [self.find(query, year=year)]
         if not isinstance(query, (Sequence, np.ndarray, pd.Series)) or len(query) == 0:
@@ -604,7 +624,9 @@ class Recommender:
 
     def _probabilities(self, features: np.ndarray) -> np.ndarray:
         """Return genre probabilities in the order of the joined space."""
-        table = pd.DataFrame(self.classifier.predict_proba(features), columns=self.classifier.classes_)
+        table = pd.DataFrame(
+            self.classifier.predict_proba(features), columns=self.classifier.classes_
+        )
         return table.reindex(columns=self.space.genres_, fill_value=0.0).to_numpy()
 
     def _film_of_text(self, overview: str, title: str | None) -> pd.DataFrame:

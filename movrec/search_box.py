@@ -9,7 +9,7 @@ __all__ = ['SearchBox']
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import numpy as np
@@ -17,7 +17,14 @@ import pandas as pd
 import traitlets
 
 from .recommend import answer, films_of, merge, what_to_loosen
-from .workings.cards import FilmCard, STYLE, error_html, film_name, genre_bars_html, status_html
+from movrec.workings.cards import (
+    STYLE,
+    FilmCard,
+    error_html,
+    film_name,
+    genre_bars_html,
+    status_html,
+)
 from .workings.controls import Filters, LatestOnly
 from .workings.explain import Explainer
 from .workings.film_map import film_map, map_html, map_key_html, map_picture, map_style
@@ -128,8 +135,11 @@ class SearchBox(widgets.VBox):
         style = {"description_width": "initial"}
         self._style = widgets.HTML(STYLE, layout=widgets.Layout(display="none"))
         self._mode = widgets.RadioButtons(
-            options=["Find a film", "Describe a film"], description="I want to", style=style,
-            orientation="horizontal", tooltip="ask by a title, or by a plot",
+            options=["Find a film", "Describe a film"],
+            description="I want to",
+            style=style,
+            orientation="horizontal",
+            tooltip="ask by a title, or by a plot",
         )
         wide = widgets.Layout(width="calc(100% - 4px)", max_width="640px")
         self._typed = widgets.Text(
@@ -141,17 +151,24 @@ class SearchBox(widgets.VBox):
         self._no_title = widgets.HTML()
         self._find = widgets.VBox([self._typed, self._suggestions, self._no_title])
         self._plot = widgets.Textarea(
-            description="Plot", placeholder="What is the film about? A few sentences are best.",
-            rows=4, style=style, layout=wide,
+            description="Plot",
+            placeholder="What is the film about? A few sentences are best.",
+            rows=4,
+            style=style,
+            layout=wide,
         )
         self._describe = widgets.VBox([self._plot])
         self.filters = Filters(self.recommender.films)
         # Without a tooltip of its own a toggle button says "null", and so does a label elsewhere.
         self._show_filters = widgets.ToggleButton(
-            description="Filters", icon="sliders", tooltip="narrow the list by genres, years and more"
+            description="Filters",
+            icon="sliders",
+            tooltip="narrow the list by genres, years and more",
         )
         self._show_map = widgets.ToggleButton(
-            description="Map", icon="map-o", tooltip="a picture of the catalogue, these films marked"
+            description="Map",
+            icon="map-o",
+            tooltip="a picture of the catalogue, these films marked",
         )
         self._switches = widgets.Box(
             [self._show_filters, self._show_map], layout=widgets.Layout(flex_flow="row wrap")
@@ -165,12 +182,16 @@ class SearchBox(widgets.VBox):
         self.filters.observe(self._on_filter, "changed")
 
     def _make_outputs(self) -> None:
-        self._back = widgets.Button(description="Back", icon="arrow-left", tooltip="to what was asked before")
+        self._back = widgets.Button(
+            description="Back", icon="arrow-left", tooltip="to what was asked before"
+        )
         self._back.on_click(lambda _: self.back())
         self._steps = [widgets.Button(layout=widgets.Layout(width="auto")) for _ in range(4)]
         for number, button in enumerate(self._steps):
             button.on_click(lambda _, number=number: self.back(len(self._earlier()) - number))
-        self._way = widgets.Box([], layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
+        self._way = widgets.Box(
+            [], layout=widgets.Layout(flex_flow="row wrap", align_items="center")
+        )
         self._status = widgets.HTML()
         self._genres = widgets.HTML()
         self._map_ground, self._map_marks = widgets.HTML(), widgets.HTML()
@@ -179,15 +200,19 @@ class SearchBox(widgets.VBox):
             [],
             layout=widgets.Layout(
                 grid_template_columns="repeat(auto-fill, minmax(min(290px, 100%), 1fr))",
-                grid_gap="12px", width="100%", align_items="flex-start",
+                grid_gap="12px",
+                width="100%",
+                align_items="flex-start",
             ),
         )
 
     def _show_mode(self, _: Any = None) -> None:
         finds = self._mode.index == 0
         for part, shown in (
-            (self._find, finds), (self._describe, not finds),
-            (self.filters, self._show_filters.value), (self._map, self._show_map.value),
+            (self._find, finds),
+            (self._describe, not finds),
+            (self.filters, self._show_filters.value),
+            (self._map, self._show_map.value),
         ):
             part.layout.display = None if shown else "none"
         if not self.query:
@@ -348,9 +373,7 @@ class SearchBox(widgets.VBox):
     # ---- showing ----
 
     def _show_waiting(self) -> None:
-        self._status.value = (
-            '<div class="movrec-status" role="status"><span class="movrec-spinner"></span>Searching…</div>'
-        )
+        self._status.value = '<div class="movrec-status" role="status"><span class="movrec-spinner"></span>Searching…</div>'
 
     def _say(self, text: str, more: Sequence[str] = ()) -> None:
         self._status.value = status_html(text, more)
@@ -411,7 +434,9 @@ class SearchBox(widgets.VBox):
         if not self._show_map.value or self._places is not None:
             self._show_marks()
             return
-        self._mapping.request(self._draw_map, self._keep_map, delay=0, waiting=self._show_waiting_map)
+        self._mapping.request(
+            self._draw_map, self._keep_map, delay=0, waiting=self._show_waiting_map
+        )
 
     def _draw_map(self) -> tuple[np.ndarray, bytes, dict[str, str]] | BaseException:
         try:

@@ -362,7 +362,9 @@ class TextModel:
     def _join(self, documents: np.ndarray, words: np.ndarray, texts: Sequence[str]) -> np.ndarray:
         text = self.space.text_features(documents, words)
         # A unit vector of d dimensions has small coordinates; times sqrt(d) they are as large as the terms'.
-        return np.hstack([np.sqrt(text.shape[1], dtype=np.float32) * text, self.terms.transform(texts)])
+        return np.hstack(
+            [np.sqrt(text.shape[1], dtype=np.float32) * text, self.terms.transform(texts)]
+        )
 
     def predict_proba(self, films: pd.DataFrame) -> np.ndarray:
         """Return genre probabilities, (n, n_genres) in the order of ``classifier.classes_``."""
@@ -383,7 +385,12 @@ class TextModel:
         from movrec.classifier import GenreClassifier
         from movrec.doc2vec import Doc2VecEmbedder
 
-        kinds = {"embedder": Doc2VecEmbedder, "classifier": GenreClassifier, "space": JoinedSpace, "terms": TermFeatures}
+        kinds = {
+            "embedder": Doc2VecEmbedder,
+            "classifier": GenreClassifier,
+            "space": JoinedSpace,
+            "terms": TermFeatures,
+        }
         parts = {name: kinds[name].load(Path(folder) / name) for name in _PARTS}
         parts["embedder"].set_params(progress=False)
         return cls(**parts, text_fields=text_fields)

@@ -84,7 +84,16 @@ def _film_rows(films: pd.DataFrame, documents: np.ndarray, joined: np.ndarray) -
 
 # %% ../nbs/05_store.ipynb #0c22174c
 _VECTOR_COLUMN = {"joined": "vector", "document": "document_vector"}
-_RESULT_COLUMNS = ["id", "title", "year", "genres", "language", "vote_average", "vote_count", "overview"]
+_RESULT_COLUMNS = [
+    "id",
+    "title",
+    "year",
+    "genres",
+    "language",
+    "vote_average",
+    "vote_count",
+    "overview",
+]
 
 
 def _connect(folder: Path) -> Any:

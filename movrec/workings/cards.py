@@ -190,9 +190,15 @@ class FilmCard(widgets.VBox):
         narrow = widgets.Layout(width="auto")  # so that the two fit beside one another
         self.like = widgets.Button(description="More like this", icon="thumbs-up", layout=narrow)
         self.dislike = widgets.Button(description="Not this one", icon="thumbs-down", layout=narrow)
-        for button, action in ((self.title, on_choose), (self.like, on_like), (self.dislike, on_dislike)):
+        for button, action in (
+            (self.title, on_choose),
+            (self.like, on_like),
+            (self.dislike, on_dislike),
+        ):
             button.on_click(lambda _, action=action: action(self.film_id))
-        verdicts = widgets.Box([self.like, self.dislike], layout=widgets.Layout(flex_flow="row wrap"))
+        verdicts = widgets.Box(
+            [self.like, self.dislike], layout=widgets.Layout(flex_flow="row wrap")
+        )
         super().__init__([self.title, self.body, verdicts])
         self.add_class("movrec-card")
 
@@ -218,7 +224,9 @@ def error_html(error: BaseException) -> str:
     str
         HTML; everything that the error says is escaped.
     """
-    friendly = str(error) if isinstance(error, MovrecError) else "The search failed; try it once more."
+    friendly = (
+        str(error) if isinstance(error, MovrecError) else "The search failed; try it once more."
+    )
     details = "".join(traceback.format_exception(error))
     return (
         f'<div class="movrec-error" role="alert">{as_text(friendly)}'

@@ -96,7 +96,9 @@ class LatestOnly:
             return
         loop = asyncio.get_running_loop()
         # One thread, one search after the other: what was overtaken while it stood in line is skipped.
-        search = loop.run_in_executor(self._pool, lambda: work() if number == self._newest else None)
+        search = loop.run_in_executor(
+            self._pool, lambda: work() if number == self._newest else None
+        )
         done, _ = await asyncio.wait({search}, timeout=0.2)
         if not done and waiting is not None and number == self._newest:
             waiting()
@@ -105,7 +107,11 @@ class LatestOnly:
             show(result)
 
 # %% ../../nbs/workings/10_controls.ipynb #6e34e6f2
-_GENRE_STATES = {"any": ("{}", ""), "only": ("✓ {}", "movrec-only"), "never": ("✕ {}", "movrec-never")}
+_GENRE_STATES = {
+    "any": ("{}", ""),
+    "only": ("✓ {}", "movrec-only"),
+    "never": ("✕ {}", "movrec-never"),
+}
 
 
 class GenreButton(widgets.Button):
@@ -238,18 +244,28 @@ def _filter_controls(films: pd.DataFrame) -> dict[str, widgets.ValueWidget]:
     if years.nunique() > 1:
         span = (int(years.min()), int(years.max()))
         controls["years"] = widgets.IntRangeSlider(
-            value=span, min=span[0], max=span[1], description="Years", readout=False,
-            tooltip="the years that films may be from", continuous_update=False, style=style,
+            value=span,
+            min=span[0],
+            max=span[1],
+            description="Years",
+            readout=False,
+            tooltip="the years that films may be from",
+            continuous_update=False,
+            style=style,
         )
     languages = films["language"].value_counts() if "language" in films else pd.Series(dtype=int)
     if len(languages) > 1:
         options = [("any", "")] + [(f"{code} ({n:,})", code) for code, n in languages.items()]
-        controls["language"] = widgets.Dropdown(options=options, description="Language", style=style)
+        controls["language"] = widgets.Dropdown(
+            options=options, description="Language", style=style
+        )
     votes = films["vote_count"].max() if "vote_count" in films else 0
     steps = [step for step in (10, 100, 500, 1000, 5000, 10000) if pd.notna(votes) and step < votes]
     if steps:
         options = [("any number", 0)] + [(f"{step:,} or more", step) for step in steps]
-        controls["min_vote_count"] = widgets.Dropdown(options=options, description="Votes", style=style)
+        controls["min_vote_count"] = widgets.Dropdown(
+            options=options, description="Votes", style=style
+        )
     controls["match_genres"] = widgets.Checkbox(
         True, description="Share a genre with the query", indent=False, style=style
     )
@@ -257,7 +273,9 @@ def _filter_controls(films: pd.DataFrame) -> dict[str, widgets.ValueWidget]:
         options=[5, 10, 20, 30], value=10, description="How many", style=style
     )
     controls["diversity"] = widgets.Dropdown(
-        options=[("similar", 0.0), ("some variety", 0.35), ("diverse", 0.7)], description="List", style=style
+        options=[("similar", 0.0), ("some variety", 0.35), ("diverse", 0.7)],
+        description="List",
+        style=style,
     )
     for name, control in controls.items():
         # A slider has no width of its own; the other controls are as wide as what they say.
@@ -274,8 +292,12 @@ def _with_ends(slider: widgets.IntRangeSlider) -> widgets.Box:
     """
     first, last = (
         widgets.BoundedIntText(
-            value, min=slider.min, max=slider.max, description=name,
-            tooltip=f"{name.lower()} that films may be from", style={"description_width": "initial"},
+            value,
+            min=slider.min,
+            max=slider.max,
+            description=name,
+            tooltip=f"{name.lower()} that films may be from",
+            style={"description_width": "initial"},
             layout=widgets.Layout(width="140px", margin="2px 16px 2px 2px"),
         )
         for name, value in zip(("First year", "Last year"), slider.value)

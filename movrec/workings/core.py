@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -145,7 +145,9 @@ def first_line(error: BaseException) -> str:
 # %% ../../nbs/workings/00_core.ipynb #e4611148
 def check_choice(name: str, value: str, choices: Any) -> None:
     if value not in get_args(choices):
-        raise ParameterError(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}.")
+        raise ParameterError(
+            f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}."
+        )
 
 # %% ../../nbs/workings/00_core.ipynb #b1cd871f
 def check_whole(name: str, value: int, least: int = 1) -> None:

@@ -81,9 +81,15 @@ class Explainer:
         if genres:
             found.append(("Shared genres", ", ".join(genres)))
         found += self._word_reasons(film["overview"])
-        gap = min((abs(int(film["year"]) - y) for y in self._years), default=99) if pd.notna(film["year"]) else 99
+        gap = (
+            min((abs(int(film["year"]) - y) for y in self._years), default=99)
+            if pd.notna(film["year"])
+            else 99
+        )
         if gap <= 2:
-            found.append(("Same time", "the same year" if gap == 0 else f"{gap} year{'s' * (gap > 1)} apart"))
+            found.append(
+                ("Same time", "the same year" if gap == 0 else f"{gap} year{'s' * (gap > 1)} apart")
+            )
         return found
 
     def _word_reasons(self, overview: str) -> list[tuple[str, str]]:
@@ -91,7 +97,9 @@ class Explainer:
         shared = [word for word in words if word in self._overview][:4]
         found = [("Shared words", ", ".join(shared))] if shared else []
         pairs = self._close_pairs([w for w in words if w not in self._overview])
-        return found + ([("Close words", ", ".join(f"{a} ~ {b}" for a, b in pairs))] if pairs else [])
+        return found + (
+            [("Close words", ", ".join(f"{a} ~ {b}" for a, b in pairs))] if pairs else []
+        )
 
     def _rare_words(self, text: str) -> list[str]:
         """Return the words that the embedder knows and few films use, rarest first."""

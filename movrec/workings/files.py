@@ -21,7 +21,17 @@ from typing import BinaryIO
 
 import pandas as pd
 
-from .core import CONTROL, CatalogueError, MovrecError, ParameterError, UNDECODABLE, nearest_name, progress_bar, say, shorten
+from movrec.workings.core import (
+    CONTROL,
+    UNDECODABLE,
+    CatalogueError,
+    MovrecError,
+    ParameterError,
+    nearest_name,
+    progress_bar,
+    say,
+    shorten,
+)
 from .layouts import MISSHAPEN, REQUIRED_COLUMNS, WANTED, require_columns
 
 # %% ../../nbs/workings/01_files.ipynb #a3809b6d

@@ -150,12 +150,18 @@ def map_style(png: bytes, css_class: str) -> str:
 def map_key_html(colors: dict[str, str]) -> str:
     """Say in HTML which color stands for which genre."""
     entries = [*colors.items(), ("others", "#8a8a8a")]
-    keys = "".join(f'<span><i style="background:{c}"></i>{as_text(genre)}</span>' for genre, c in entries)
+    keys = "".join(
+        f'<span><i style="background:{c}"></i>{as_text(genre)}</span>' for genre, c in entries
+    )
     return f'<div class="movrec-key">{keys}</div>'
 
 # %% ../../nbs/workings/10_film_map.ipynb #a6e27af7
 def map_html(
-    places: np.ndarray, asked: pd.DataFrame, found: pd.DataFrame, rows: dict[int, int], css_class: str
+    places: np.ndarray,
+    asked: pd.DataFrame,
+    found: pd.DataFrame,
+    rows: dict[int, int],
+    css_class: str,
 ) -> str:
     """Mark films on the map.
 

@@ -129,9 +129,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         recorded = manifest["format"]
-        files = {name: (entry["bytes"], entry["sha256"]) for name, entry in manifest["files"].items()}
+        files = {
+            name: (entry["bytes"], entry["sha256"]) for name, entry in manifest["files"].items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{file} is damaged ({first_line(error)}): build the model again.") from error
+        raise ModelError(
+            f"{file} is damaged ({first_line(error)}): build the model again."
+        ) from error
     if recorded != MODEL_FORMAT:
         raise ModelError(
             f"The model in {folder} has format {recorded!r} (movrec {manifest.get('movrec')}), and this movrec "
@@ -160,7 +164,9 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     kinds = {".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet", ".jsonl": "jsonl"}
     kind = next((kinds[end] for end in kinds if path.name.lower().endswith(end)), None)
     if kind is None:
-        raise ParameterError(f"{path.name} must end in {', '.join(kinds)}: the ending says which format to write.")
+        raise ParameterError(
+            f"{path.name} must end in {', '.join(kinds)}: the ending says which format to write."
+        )
     part = path.with_name(f".{path.name}.part")
     compression = "gzip" if path.name.lower().endswith(".gz") else None
     try:
@@ -173,7 +179,9 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
             table.to_json(part, orient="records", lines=True, force_ascii=False)
         os.replace(part, path)
     except OSError as error:
-        raise ParameterError(f"{path} cannot be written ({first_line(error)}): choose another place.") from error
+        raise ParameterError(
+            f"{path} cannot be written ({first_line(error)}): choose another place."
+        ) from error
     finally:
         with suppress(OSError):
             part.unlink()

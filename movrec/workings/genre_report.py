@@ -256,7 +256,9 @@ def genre_report(
     seeds = [int(seed) for seed in random_states]
     if not seeds:
         raise ParameterError("random_states must name at least one seed.")
-    films = films[[len(genres) > 0 for genres in required_column(films, "genres")]].reset_index(drop=True)
+    films = films[[len(genres) > 0 for genres in required_column(films, "genres")]].reset_index(
+        drop=True
+    )
     if min(len(films) * test_fraction, len(films) * (1 - test_fraction)) < 10:
         raise ParameterError(
             f"{len(films)} films with genres are too few to hold some of them out."

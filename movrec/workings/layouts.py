@@ -212,7 +212,9 @@ def require_columns(columns: Sequence[str], source: str) -> None:
             continue
         spellings = (name, *_OTHER_NAMES[name])
         near = next((by_lower[word] for word in spellings if word in by_lower), None)
-        near = near or nearest_name(name, [other for other in columns if other not in REQUIRED_COLUMNS])
+        near = near or nearest_name(
+            name, [other for other in columns if other not in REQUIRED_COLUMNS]
+        )
         hint = f" (the nearest is {shorten(near, 40)!r})" if near else ""
         missing.append(f"{name!r}{hint}")
     if missing:

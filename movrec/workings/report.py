@@ -14,8 +14,15 @@ from typing import Any
 
 import pandas as pd
 
-from .core import CatalogueError, UNDECODABLE, shorten
-from .layouts import COMPANIES, MISSHAPEN, NUMBER_OR_TRUTH, PARSERS, UNREADABLE, source_column
+from .core import UNDECODABLE, CatalogueError, shorten
+from movrec.workings.layouts import (
+    COMPANIES,
+    MISSHAPEN,
+    NUMBER_OR_TRUTH,
+    PARSERS,
+    UNREADABLE,
+    source_column,
+)
 
 # %% ../../nbs/workings/01_report.ipynb #fc8c5476
 # What people write where there is no overview, in lower case and without punctuation around it.
@@ -35,12 +42,34 @@ _STATUS_WORDS = frozenset(
     {"released", "rumored", "post production", "in production", "planned", "canceled"}
 )
 _TMDB_GENRES = {
-    12: "Adventure", 14: "Fantasy", 16: "Animation", 18: "Drama", 27: "Horror", 28: "Action",
-    35: "Comedy", 36: "History", 37: "Western", 53: "Thriller", 80: "Crime", 99: "Documentary",
-    878: "Science Fiction", 9648: "Mystery", 10402: "Music", 10749: "Romance", 10751: "Family",
-    10752: "War", 10759: "Action & Adventure", 10762: "Kids", 10763: "News", 10764: "Reality",
-    10765: "Sci-Fi & Fantasy", 10766: "Soap", 10767: "Talk", 10768: "War & Politics",
-    10769: "Foreign", 10770: "TV Movie",
+    12: "Adventure",
+    14: "Fantasy",
+    16: "Animation",
+    18: "Drama",
+    27: "Horror",
+    28: "Action",
+    35: "Comedy",
+    36: "History",
+    37: "Western",
+    53: "Thriller",
+    80: "Crime",
+    99: "Documentary",
+    878: "Science Fiction",
+    9648: "Mystery",
+    10402: "Music",
+    10749: "Romance",
+    10751: "Family",
+    10752: "War",
+    10759: "Action & Adventure",
+    10762: "Kids",
+    10763: "News",
+    10764: "Reality",
+    10765: "Sci-Fi & Fantasy",
+    10766: "Soap",
+    10767: "Talk",
+    10768: "War & Politics",
+    10769: "Foreign",
+    10770: "TV Movie",
 }
 
 
@@ -89,9 +118,7 @@ def _looks_shifted(cells: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
     return shifted
 
 
-def find_reasons(
-    cells: pd.DataFrame, table: pd.DataFrame, accept: Sequence[str] = ()
-) -> pd.Series:
+def find_reasons(cells: pd.DataFrame, table: pd.DataFrame, accept: Sequence[str] = ()) -> pd.Series:
     """Return for each row why it is no film, None where it is one; accept some reasons."""
     applies = {
         "shifted record": _looks_shifted(cells, table),

@@ -135,10 +135,20 @@ def write_page(folder: Path) -> Path:
         The notebook. It opens the model that the environment variable ``MOVREC_PAGE_MODEL`` names.
     """
     cell = {
-        "cell_type": "code", "execution_count": None, "id": "box", "metadata": {}, "outputs": [], "source": _PAGE,
+        "cell_type": "code",
+        "execution_count": None,
+        "id": "box",
+        "metadata": {},
+        "outputs": [],
+        "source": _PAGE,
     }
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {
+        "cells": [cell],
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
     path = folder / "movrec.ipynb"
     path.write_text(json.dumps(notebook), encoding="utf-8")
     settings = {
@@ -218,10 +228,14 @@ def serve(
 def check_page(host: str, port: int) -> None:
     """Raise unless a page could be served; parameters and errors as for `serve`."""
     if importlib.util.find_spec("voila") is None:
-        raise MovrecError('The page needs Voilà, which is not installed: pip install "movrec[app]".')
+        raise MovrecError(
+            'The page needs Voilà, which is not installed: pip install "movrec[app]".'
+        )
     try:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except (OSError, OverflowError) as error:
-        raise ParameterError(f"Port {port} of {host} cannot be used ({error}): choose another one.") from error
+        raise ParameterError(
+            f"Port {port} of {host} cannot be used ({error}): choose another one."
+        ) from error

@@ -12,13 +12,14 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
-    from movrec.recommend import Recommender
     from rich.console import Console
     from rich.table import Table
+
+    from movrec.recommend import Recommender
 
 # %% ../../nbs/workings/09_terminal.ipynb #1b89d26a
 def make_console() -> "Console":

@@ -39,9 +39,7 @@ def _field_text(value: object) -> str:
     return str(value)
 
 
-def film_texts(
-    films: pd.DataFrame, text_fields: Sequence[str] = DEFAULT_TEXT_FIELDS
-) -> list[str]:
+def film_texts(films: pd.DataFrame, text_fields: Sequence[str] = DEFAULT_TEXT_FIELDS) -> list[str]:
     """Join the chosen fields of every film into one text.
 
     Parameters
@@ -91,9 +89,17 @@ def film_texts(
 # sentence at a time. This splits after ". ", "? " or "! " (closing quotes go with it).
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]»]*\s+|\n+")
 # Printed punctuation that the tokenizer would leave glued to a word, and what it knows instead.
-_PLAIN_PUNCTUATION = str.maketrans({
-    "’": "'", "‘": "'", "“": '"', "”": '"', "…": " ... ", "—": " -- ", "–": " -- ",
-})
+_PLAIN_PUNCTUATION = str.maketrans(
+    {
+        "’": "'",
+        "‘": "'",
+        "“": '"',
+        "”": '"',
+        "…": " ... ",
+        "—": " -- ",
+        "–": " -- ",
+    }
+)
 
 
 def tokenize(text: str) -> list[str]:
@@ -245,8 +251,6 @@ class TermFeatures:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from threadpoolctl import threadpool_limits
 
-
-
         vectorizer = TfidfVectorizer(
             analyzer=tokenize, sublinear_tf=True, min_df=self.min_df, dtype=np.float32
         )
@@ -272,8 +276,6 @@ class TermFeatures:
 
     def _set_vectorizer(self) -> None:
         from sklearn.feature_extraction.text import TfidfVectorizer
-
-
 
         self._vectorizer = TfidfVectorizer(
             analyzer=tokenize, sublinear_tf=True, vocabulary=self.vocabulary_, dtype=np.float32
@@ -311,7 +313,11 @@ class TermFeatures:
         }
         text = json.dumps(description, ensure_ascii=False)
         (folder / "terms.json").write_text(text, encoding="utf-8")
-        arrays = {"idf": self.idf_, "components": self.components_.astype(np.float16), "mean": self.mean_}
+        arrays = {
+            "idf": self.idf_,
+            "components": self.components_.astype(np.float16),
+            "mean": self.mean_,
+        }
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
@@ -323,7 +329,10 @@ class TermFeatures:
             description = json.loads((folder / "terms.json").read_text(encoding="utf-8"))
             scale, vocabulary = description.pop("scale"), description.pop("vocabulary")
             terms = cls(description.pop("n_components"), **description)
-            arrays = [np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("idf", "components", "mean")]
+            arrays = [
+                np.load(folder / f"{name}.npy", allow_pickle=False)
+                for name in ("idf", "components", "mean")
+            ]
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise ModelError(
                 f"The term features in {folder} are missing or damaged ({first_line(error)}): build the model again."
@@ -338,7 +347,5 @@ class TermFeatures:
 def tfidf() -> Any:
     """Return an unfitted TF-IDF vectorizer that reads the words that the embedder reads."""
     from sklearn.feature_extraction.text import TfidfVectorizer
-
-
 
     return TfidfVectorizer(analyzer=tokenize, sublinear_tf=True, min_df=2, dtype=np.float32)

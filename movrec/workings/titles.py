@@ -47,7 +47,9 @@ class TitleIndex:
                 if isinstance(title, str) and title:
                     self._remember(title, row)
         self._keys = list(self._levels[2])
-        votes = films["vote_count"].fillna(0) if "vote_count" in films else pd.Series(0, films.index)
+        votes = (
+            films["vote_count"].fillna(0) if "vote_count" in films else pd.Series(0, films.index)
+        )
         self._votes = votes.to_numpy(dtype=float)
 
     def _remember(self, title: str, row: int) -> None:
