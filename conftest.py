@@ -1,14 +1,19 @@
-"""Fixtures that several test files share; the costly ones are made once a run."""
+"""Fixtures that several test files share; the costly ones are made once a run.
+
+It lies at the top of the repository, since the examples in the package's docstrings count on it, too.
+"""
 
 import importlib.util
 import os
+import re
+import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parent
 
 
 @contextmanager
@@ -74,3 +79,28 @@ def real_data():
     if not path.is_file():
         pytest.skip("the real rows are not here (MOVREC_REAL_DATA names the folder they lie in)")
     return path
+
+
+# ---- the examples in docstrings ------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def names_for_examples(request, tmp_path, monkeypatch):
+    """What an example in a docstring may use without making it, in an empty folder of its own.
+
+    `films` is a catalogue of 600 films, `recommender` a model of them, and `model` its folder, which
+    is a copy. Both are made only where an example names them. As everywhere in doctest, the names of
+    the example's own module are there as well.
+    """
+    if not isinstance(request.node, pytest.DoctestItem):
+        return
+    monkeypatch.chdir(tmp_path)
+    code = "".join(example.source for example in request.node.dtest.examples)
+    used = set(re.findall(r"\b(?:films|recommender|model)\b", code))
+    given = request.node.dtest.globs
+    if "films" in used:
+        given["films"] = request.getfixturevalue("small_films").copy()
+    if "model" in used:
+        given["model"] = shutil.copytree(request.getfixturevalue("small_model"), tmp_path / "model")
+    if "recommender" in used:
+        given["recommender"] = request.getfixturevalue("small_recommender")
