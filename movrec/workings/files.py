@@ -213,7 +213,7 @@ def _parquet_chunks(content: BinaryIO, path: Path, chunk_size: int) -> Iterator[
 # %% ../../nbs/workings/01_files.ipynb #a61f57cd
 def read_chunks(path: Path, chunk_size: int, progress: bool) -> Iterator[pd.DataFrame]:
     """Yield the wanted cells of a file of any kind, chunk by chunk."""
-    bar = progress_bar(f"Reading {path.name}", path.stat().st_size, progress)
+    bar = progress_bar(total=path.stat().st_size, description=f"Reading {path.name}", unit="B", show=progress)
     try:
         with bar, open(path, "rb") as raw, _unpacked(path, raw) as content:
             is_parquet = content.peek(4)[:4] == _PARQUET_MARK
