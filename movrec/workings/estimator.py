@@ -39,13 +39,13 @@ def whole(default: Any, low: int = 1, high: int | None = None, *, optional: bool
     """
     return dataclasses.field(
         default=default,
-        metadata={"check": lambda name, value: check_whole(name, value, low, high, optional=optional)},
+        metadata={
+            "check": lambda name, value: check_whole(name, value, low, high, optional=optional)
+        },
     )
 
 
-def real(
-    default: Any, low: float, high: float = float("inf"), *, optional: bool = False
-) -> Any:
+def real(default: Any, low: float, high: float = float("inf"), *, optional: bool = False) -> Any:
     """Return a dataclass field for a number; `optional` allows None.
 
     Examples
@@ -55,7 +55,9 @@ def real(
     """
     return dataclasses.field(
         default=default,
-        metadata={"check": lambda name, value: check_real(name, value, low, high, optional=optional)},
+        metadata={
+            "check": lambda name, value: check_real(name, value, low, high, optional=optional)
+        },
     )
 
 
@@ -140,7 +142,9 @@ class Estimator(BaseEstimator):
     def check_fitted(self) -> None:
         """Raise `NotFittedError` where nothing has been learned yet."""
         if not self.is_fitted():
-            raise _NotFitted(f"This {type(self).__name__} is not fitted yet: call fit or load first.")
+            raise _NotFitted(
+                f"This {type(self).__name__} is not fitted yet: call fit or load first."
+            )
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write all that was learned into a folder: JSON and safetensors, nothing pickled.

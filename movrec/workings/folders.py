@@ -178,14 +178,19 @@ def save_part(
                 "kind": kind,
                 "format": _PART_FORMAT,
                 "description": description,
-                "sha256": {"description": _checksum(description), _ARRAY_FILE: sha256(part / _ARRAY_FILE)},
+                "sha256": {
+                    "description": _checksum(description),
+                    _ARRAY_FILE: sha256(part / _ARRAY_FILE),
+                },
             }
             text = json.dumps(content, ensure_ascii=False, indent=1)
             (part / _PART_FILE).write_text(text + "\n", encoding="utf-8")
     except ModelError:
         raise
     except OSError as error:
-        raise ModelError(f"The {kind} cannot be saved to {folder} ({first_line(error)}): choose another place.") from error
+        raise ModelError(
+            f"The {kind} cannot be saved to {folder} ({first_line(error)}): choose another place."
+        ) from error
 
 # %% ../../nbs/workings/00_folders.ipynb #dc5fee4b
 def _read_part(folder: Path, kind: str) -> dict[str, Any]:
@@ -201,7 +206,9 @@ def _read_part(folder: Path, kind: str) -> dict[str, Any]:
         description, recorded = content["description"], content["sha256"]["description"]
         intact = _checksum(description) == recorded and isinstance(description, dict)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(f"{path} is damaged ({first_line(error)}): save the {kind} again.") from error
+        raise ModelError(
+            f"{path} is damaged ({first_line(error)}): save the {kind} again."
+        ) from error
     if found != kind:
         raise ModelError(f"{folder} holds a {found}, not a {kind}: choose another folder.")
     if version != _PART_FORMAT:
@@ -210,7 +217,9 @@ def _read_part(folder: Path, kind: str) -> dict[str, Any]:
             "build the model again, or install the movrec that wrote it."
         )
     if not intact:
-        raise ModelError(f"{path} is not what was saved (its checksum differs): save the {kind} again.")
+        raise ModelError(
+            f"{path} is not what was saved (its checksum differs): save the {kind} again."
+        )
     return content
 
 
@@ -254,9 +263,13 @@ def load_part(
     except FileNotFoundError:
         raise ModelError(f"{path} is missing: save the {kind} again.") from None
     except Exception as error:  # safetensors has errors of its own
-        raise ModelError(f"{path} is damaged ({first_line(error)}): save the {kind} again.") from error
+        raise ModelError(
+            f"{path} is damaged ({first_line(error)}): save the {kind} again."
+        ) from error
     if not intact:
-        raise ModelError(f"{path} is not what was saved (its checksum differs): save the {kind} again.")
+        raise ModelError(
+            f"{path} is not what was saved (its checksum differs): save the {kind} again."
+        )
     return content["description"], arrays
 
 
@@ -375,9 +388,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         recorded = manifest["format"]
-        files = {name: (entry["bytes"], entry["sha256"]) for name, entry in manifest["files"].items()}
+        files = {
+            name: (entry["bytes"], entry["sha256"]) for name, entry in manifest["files"].items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{file} is damaged ({first_line(error)}): build the model again.") from error
+        raise ModelError(
+            f"{file} is damaged ({first_line(error)}): build the model again."
+        ) from error
     if recorded != MODEL_FORMAT:
         raise ModelError(
             f"The model in {folder} has format {recorded!r} (movrec {manifest.get('movrec')}), and "
