@@ -9,7 +9,7 @@ for folder in ("docs", "benchmarks", "tools", "."):
     sys.path.insert(0, str(ROOT / folder))
 
 from figures import figures_of  # noqa: E402
-from project import read_settings  # noqa: E402
+from repository import read_settings  # noqa: E402
 
 settings = read_settings()
 

@@ -16,7 +16,7 @@ from conftest import loaded
 
 ROOT = helpers.REPOSITORY
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "docs"), str(ROOT / "benchmarks")]
-from project import read_settings  # noqa: E402
+from repository import read_settings  # noqa: E402
 
 SETTINGS = read_settings()
 LESSONS = sorted(path.stem for path in (ROOT / "nbs").glob("[!_.]*.ipynb"))

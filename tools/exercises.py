@@ -1,11 +1,14 @@
 """Read the exercises of the lessons, and make the workshop's exercise notebooks from them.
 
-A lesson is a numbered notebook. Below its heading "Exercises" stands one markdown cell an exercise:
+An exercise stands below the idea that it is about, in a markdown cell of its own:
 
     **1 (easy).** What is to be done. Put the answer into `top`.
 
+    <details><summary>Hint</summary>      where to begin; may be left out
     <details><summary>Check</summary>     a python block of asserts, each with a message
     <details><summary>Answer</summary>    python blocks that give the right answer, and a discussion
+
+The numbers count up through the lesson.
 
 `python tools/project.py exercises` writes the exercise notebooks; `notebooks` executes the lessons
 with answers and checks in their places, and finds a check that is content without an answer.
@@ -26,11 +29,11 @@ PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 ABOUT = """\
 # Exercise notebook {number}
 
-This is a whole lesson of movrec without its outputs, and at its end are the [exercises](#Exercises) \
+This is a whole lesson of movrec without its outputs, and its exercises stand where they belong, \
 without their answers.
 
-1. Run everything once: *Run*, *Run All Cells* (in Colab: *Runtime*, *Run all*). The checks at the \
-end then say "Not yet", and rightly so.
+1. Run everything once: *Run*, *Run All Cells* (in Colab: *Runtime*, *Run all*). The checks of the \
+exercises then say "Not yet", and rightly so.
 2. Write your answer into the empty cell below an exercise, and run that cell.
 3. Run the check below it. It says "Right.", or what is still missing.
 
@@ -75,26 +78,34 @@ def read_exercise(source: str, place: str) -> Exercise:
     """The exercise that a markdown cell holds; SystemExit says what is wrong with it."""
     start = STATEMENT.match(source)
     folds = dict(FOLD.findall(source))
-    if not start or source.count("<details>") != 2 or set(folds) != {"Check", "Answer"}:
+    names = list(folds)
+    if names[:1] == ["Hint"]:
+        names.remove("Hint")
+    if not start or source.count("<details>") != len(folds) or names != ["Check", "Answer"]:
         raise SystemExit(
             f"{place} is no exercise: it begins with '**1 (easy).** ', '**2 (change a parameter).** ' "
-            "or '**3 (open).** ' and has two folds, Check and Answer (see CONTRIBUTING.md)."
+            "or '**3 (open).** ' and has two folds, Check and Answer, below a Hint if there is one "
+            "(see docs/developing.md)."
         )
-    code = {name: "\n".join(PYTHON.findall(text)).strip() for name, text in folds.items()}
+    code = {name: "\n".join(PYTHON.findall(folds[name])).strip() for name in names}
     for name, lines in code.items():
         if not lines:
             raise SystemExit(f"{place}: the fold {name} has no python block, write one.")
-    statement = FOLD.sub("", source).strip()
+    statement = FOLD.sub(lambda fold: fold[0] * (fold[1] == "Hint"), source).strip()
     return Exercise(int(start[1]), statement, code["Answer"], code["Check"])
 
 
 def exercises_of(notebook, name: str) -> dict[int, Exercise]:
     """The exercises of a notebook by the index of their cell: all cells with a fold."""
-    return {
+    found = {
         index: read_exercise(cell.source, f"{name}, cell {cell.id}")
         for index, cell in enumerate(notebook.cells)
         if cell.cell_type == "markdown" and "<details" in cell.source
     }
+    numbers = [exercise.number for exercise in found.values()]
+    if numbers != list(range(1, len(found) + 1)):
+        raise SystemExit(f"{name}: its exercises are numbered {numbers}, count up from 1.")
+    return found
 
 
 def with_answers(notebook, name: str):

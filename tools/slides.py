@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 from exercises import FOLD  # noqa: E402
 from nbconvert import SlidesExporter  # noqa: E402
 from nbconvert.preprocessors import Preprocessor  # noqa: E402
-from project import lesson_paths, read_notebook, title_of  # noqa: E402
+from repository import lesson_paths, read_notebook, title_of  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
 REVEAL = "reveal.js"

@@ -34,7 +34,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
-from project import read_settings  # noqa: E402
+from repository import read_settings  # noqa: E402
 
 WORKSHOP = ROOT / "workshop"
 # What the lessons and the exercises need besides the package.
