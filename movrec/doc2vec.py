@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .workings.core import ModelError, NotFittedError, ParameterError, QueryError
+from .workings.embedder import WordSpace, mean_direction, unit_rows  # noqa: F401
 from .workings.estimator import Parameters
 from .workings.folders import new_folder, read_json, sha256
 from .workings.text import check_texts, tokenize
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from gensim.models.doc2vec import Doc2Vec
 
 # %% auto #0
-__all__ = ['Doc2VecEmbedder', 'unit_rows', 'mean_direction', 'word_means']
+__all__ = ['Doc2VecEmbedder', 'word_means']
 
 # %% ../nbs/02_doc2vec.ipynb #a3768e3b
 @contextlib.contextmanager
@@ -376,6 +377,8 @@ class Doc2VecEmbedder(Parameters):
        into Document Embedding Generation", 2016.
     """
 
+    kind = "movrec document vectors"
+
     def __init__(
         self,
         vector_size: int = 100,
@@ -497,6 +500,14 @@ class Doc2VecEmbedder(Parameters):
         """
         return self.fit(texts).document_vectors_.copy()
 
+    def fit_blocks(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Fit, and return the trained document vectors and the word means."""
+        return [self.fit_transform(texts), self.words_.means(texts)]
+
+    def blocks(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return inferred document vectors and the word means."""
+        return [self.transform(texts), self.words_.means(texts)]
+
     def most_similar_words(
         self, word: str, n: int = 10, *, least_count: int = 5
     ) -> list[tuple[str, float]]:
@@ -603,7 +614,10 @@ class Doc2VecEmbedder(Parameters):
         """Take over a trained model."""
         self.model_ = model
         self.document_vectors_ = model.dv.vectors
-        self.vocabulary_ = model.wv.key_to_index
+        self.words_ = WordSpace(
+            model.wv.index_to_key, model.wv.expandos["count"], model.wv.vectors
+        )
+        self.vocabulary_ = self.words_.rows
         self._seed = seed
         self._fitted_parameters = self.get_params()
 
@@ -615,52 +629,9 @@ class Doc2VecEmbedder(Parameters):
                 "Doc2VecEmbedder.load(folder) first."
             )
 
-# %% ../nbs/02_doc2vec.ipynb #7da75070
-def unit_rows(matrix: np.ndarray) -> np.ndarray:
-    """Scale each row to length 1; a row of zeros stays as it is."""
-    matrix = np.asarray(matrix, dtype=np.float32)
-    length = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return matrix / np.where(length == 0, 1, length)
-
-
-def mean_direction(vectors: np.ndarray) -> np.ndarray:
-    """Return the mean of vectors that all count alike, however long they are."""
-    return unit_rows(vectors).mean(axis=0)
-
 # %% ../nbs/02_doc2vec.ipynb #33f32635
 def word_means(
-    embedder: "Doc2VecEmbedder", texts: Sequence[str], *, smoothing: float = 1e-4
+    embedder: Doc2VecEmbedder, texts: Sequence[str], *, smoothing: float = 1e-4
 ) -> np.ndarray:
-    """Return the weighted mean of each text's word vectors.
-
-    Parameters
-    ----------
-    embedder : Doc2VecEmbedder
-        A fitted embedder whose word vectors were trained (``dm=1`` or ``dbow_words=1``).
-    texts : sequence of str, length n
-        The texts.
-    smoothing : float, default 1e-4
-        ``a`` in the weight ``a / (a + p)`` of a word that makes up the share ``p`` of all tokens.
-        Smaller values silence frequent words more.
-
-    Returns
-    -------
-    ndarray of shape (n, vector_size), float32
-        One row a text; zeros where no word is in the vocabulary.
-
-    References
-    ----------
-    Arora, Liang and Ma (2017), "A simple but tough-to-beat baseline for sentence embeddings".
-    """
-    from movrec.workings.text import tokenize
-
-    keyed = embedder.model_.wv
-    counts = np.asarray(keyed.expandos["count"], dtype=float)
-    weights = (smoothing / (smoothing + counts / counts.sum())).astype(np.float32)
-    means = np.zeros((len(texts), keyed.vector_size), dtype=np.float32)
-    for row, text in enumerate(texts):
-        known = [keyed.key_to_index[word] for word in tokenize(text) if word in keyed.key_to_index]
-        if known:
-            weighted = weights[known, np.newaxis] * unit_rows(keyed.vectors[known])
-            means[row] = weighted.mean(axis=0)
-    return means
+    """Return the weighted mean of each text's word vectors."""
+    return embedder.words_.means(texts, smoothing=smoothing)

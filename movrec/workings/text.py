@@ -11,6 +11,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ import pandas as pd
 from .core import CatalogueError, ModelError, ParameterError, first_line
 
 # %% auto #0
-__all__ = ['DEFAULT_TEXT_FIELDS', 'film_texts', 'tokenize', 'check_texts', 'plain_text', 'normalize_title', 'TermFeatures',
-           'tfidf']
+__all__ = ['DEFAULT_TEXT_FIELDS', 'film_texts', 'tokenize', 'check_texts', 'Plot', 'plain_text', 'normalize_title',
+           'TermFeatures', 'tfidf']
 
 # %% ../../nbs/workings/02_text.ipynb #c9d4f238
 DEFAULT_TEXT_FIELDS = ("title", "overview")
@@ -167,6 +168,38 @@ def check_texts(texts: Iterable[str], least: int = 0) -> list[str]:
             "give it a larger catalogue."
         )
     return texts
+
+# %% ../../nbs/workings/02_text.ipynb #cc64749b
+@dataclass(frozen=True)
+class Plot:
+    """A plot that is in no catalogue: what a film is about and, where it has one, its title.
+
+    Parameters
+    ----------
+    overview : str
+        What the film is about; a few sentences are better than a few words.
+    title : str, default ""
+        Its title.
+
+    Raises
+    ------
+    ParameterError
+        The overview is not text, or empty; the title is not text.
+
+    Examples
+    --------
+    >>> Plot("A toy fears that a new one takes its place.")
+    Plot(overview='A toy fears that a new one takes its place.', title='')
+    """
+
+    overview: str
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.overview, str) or not self.overview.strip():
+            raise ParameterError("The overview must be text that says what the film is about.")
+        if not isinstance(self.title, str):
+            raise ParameterError(f"A title is text, but this is a {type(self.title).__name__}: leave it out.")
 
 # %% ../../nbs/workings/02_text.ipynb #b2d7d266
 _ARTICLES = re.compile(r"^(?:the|an?)\s+|,\s*(?:the|an?)$")
