@@ -614,9 +614,7 @@ class Doc2VecEmbedder(Parameters):
         """Take over a trained model."""
         self.model_ = model
         self.document_vectors_ = model.dv.vectors
-        self.words_ = WordSpace(
-            model.wv.index_to_key, model.wv.expandos["count"], model.wv.vectors
-        )
+        self.words_ = WordSpace(model.wv.index_to_key, model.wv.expandos["count"], model.wv.vectors)
         self.vocabulary_ = self.words_.rows
         self._seed = seed
         self._fitted_parameters = self.get_params()

@@ -118,7 +118,9 @@ class WordSpace:
         """Return the weighted mean of each text's word vectors: see `word_means`."""
         return word_means(self, texts, smoothing)
 
-    def most_similar(self, word: str, n: int = 10, *, least_count: int = 1) -> list[tuple[str, float]]:
+    def most_similar(
+        self, word: str, n: int = 10, *, least_count: int = 1
+    ) -> list[tuple[str, float]]:
         """Return the words whose vectors are nearest to the vector of `word`: see `similar_words`."""
         return similar_words(self, word, n, least_count)
 
@@ -157,11 +159,15 @@ def word_means(space: WordSpace, texts: Sequence[str], smoothing: float = 1e-4) 
     for number, text in enumerate(texts):
         rows = [space.rows[word] for word in space.known(text)]
         if rows:
-            means[number] = (weights[rows, np.newaxis] * unit_rows(space.vectors[rows])).mean(axis=0)
+            means[number] = (weights[rows, np.newaxis] * unit_rows(space.vectors[rows])).mean(
+                axis=0
+            )
     return means
 
 # %% ../../nbs/workings/02_embedder.ipynb #7d59cf69
-def similar_words(space: WordSpace, word: str, n: int = 10, least_count: int = 1) -> list[tuple[str, float]]:
+def similar_words(
+    space: WordSpace, word: str, n: int = 10, least_count: int = 1
+) -> list[tuple[str, float]]:
     """Return the words whose vectors are nearest to the vector of a word.
 
     Parameters
@@ -268,7 +274,9 @@ def read_blocks(embedder: Embedder, texts: Sequence[str]) -> list[np.ndarray]:
     return [np.asarray(embedder.transform(texts), dtype=np.float32)]
 
 # %% ../../nbs/workings/02_embedder.ipynb #a916eaf7
-_EMBEDDERS: dict[str, str | type[Embedder]] = {"movrec document vectors": "movrec.doc2vec:Doc2VecEmbedder"}
+_EMBEDDERS: dict[str, str | type[Embedder]] = {
+    "movrec document vectors": "movrec.doc2vec:Doc2VecEmbedder"
+}
 
 E = TypeVar("E", bound=type[Embedder])
 
@@ -291,7 +299,9 @@ def register_embedder(cls: E) -> E:
     ParameterError
         Something is missing from the class.
     """
-    missing = [name for name in ("kind", "fit", "transform", "save", "load") if not hasattr(cls, name)]
+    missing = [
+        name for name in ("kind", "fit", "transform", "save", "load") if not hasattr(cls, name)
+    ]
     if missing:
         raise ParameterError(f"{cls.__name__} is no embedder: it has no {', '.join(missing)}.")
     _EMBEDDERS[cls.kind] = cls

@@ -199,7 +199,9 @@ class Plot:
         if not isinstance(self.overview, str) or not self.overview.strip():
             raise ParameterError("The overview must be text that says what the film is about.")
         if not isinstance(self.title, str):
-            raise ParameterError(f"A title is text, but this is a {type(self.title).__name__}: leave it out.")
+            raise ParameterError(
+                f"A title is text, but this is a {type(self.title).__name__}: leave it out."
+            )
 
 # %% ../../nbs/workings/02_text.ipynb #b2d7d266
 _ARTICLES = re.compile(r"^(?:the|an?)\s+|,\s*(?:the|an?)$")
