@@ -32,17 +32,21 @@ help:  ## this list
 demo: $(VENV)/.installed-runtime  ## build a recommender from the bundled films and try it
 	@$(BIN)/movrec demo
 
-test: $(VENV)/.installed-dev  ## all tests: generated files, every notebook, tests/
+test: $(VENV)/.installed-dev  ## all tests: style, types, generated files, every notebook, tests/
+	@echo "==> Looking at style and types"
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
 	@echo "==> Checking that what is generated is up to date"
 	@$(PY) tools/project.py check
 	@echo "==> Executing the notebooks"
 	@$(PY) tools/project.py notebooks
-	@echo "==> Running tests/"
+	@echo "==> Running tests/ and the examples in the docstrings"
 	@$(PY) -m pytest $(PYTEST_ARGS)
 
 lab: $(VENV)/.installed-lab  ## open the notebooks in JupyterLab
 	@echo "==> Starting JupyterLab in your browser (Ctrl-C here ends it)"
-	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/nbs/01_ingest.ipynb $(LAB_ARGS)
+	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/nbs/00_start.ipynb $(LAB_ARGS)
 
 docs: $(VENV)/.installed-docs  ## the docs site, into _docs/: lessons, reference, search; opens offline
 	@echo "==> Building the docs site, in half a minute or so"
@@ -60,18 +64,22 @@ bench: $(VENV)/.installed-minilm  ## movrec beside other methods: tables and rat
 	@$(PY) benchmarks/compare.py $(BENCH_ARGS)
 
 prepare: $(VENV)/.installed-dev  ## before a commit: write all that is generated, then test
-	@echo "==> Writing links, modules, clean notebooks, README.md and exercise notebooks"
+	@echo "==> Writing tidy cells, links, modules, clean notebooks, README.md, exercises, the house"
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
 	@$(PY) tools/project.py links
 	@$(PY) tools/project.py export
 	@$(PY) tools/project.py clean
 	@$(PY) tools/project.py readme
 	@$(PY) tools/project.py exercises
+	@$(PY) tools/project.py house
 	@$(MAKE) --no-print-directory test
 
 clean:  ## remove what builds and tests leave behind (.venv stays)
-	@rm -rf build dist *.egg-info .pytest_cache _proc _docs workshop/slides
-	@rm -rf .ipynb_checkpoints nbs/.ipynb_checkpoints nbs/.last_checked
-	@find movrec tests tools nbs -name __pycache__ -prune -exec rm -rf {} +
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache _proc _docs workshop/slides
+	@rm -rf .ipynb_checkpoints nbs/.last_checked __pycache__
+	@find movrec tests tools nbs \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune \
+		-exec rm -rf {} +
 	@echo "Clean. The installed packages are still in $(VENV): delete that folder to start afresh."
 
 

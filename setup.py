@@ -35,15 +35,17 @@ def long_description(settings: dict) -> str:
 
 
 class BuildWithLessons(build_py):
-    """Puts the notebooks and the pictures in them into the package, for `movrec lab`."""
+    """Puts lessons, workings and the pictures in them into the package, for `movrec lab`."""
 
     def run(self) -> None:
         super().run()
         if self.editable_mode:
             return  # in a clone the command takes them from where they are
-        for notebook in sorted(HERE.glob("nbs/[0-9]*.ipynb")):
+        for notebook in sorted(HERE.glob("nbs/**/[0-9]*.ipynb")):
             self.add_lesson(notebook)
-            pictures = re.findall(r"\.\./(images/[\w.-]+)", notebook.read_text(encoding="utf-8"))
+            pictures = re.findall(
+                r"\]\((?:\.\./)+(images/[\w.-]+)", notebook.read_text(encoding="utf-8")
+            )
             for picture in pictures:
                 self.add_lesson(HERE / picture)
 
@@ -89,7 +91,7 @@ setup(
     ],
     cmdclass={"build_py": BuildWithLessons},
     packages=find_packages(include=["movrec", "movrec.*"]),
-    package_data={"movrec": ["data/*"]},
+    package_data={"movrec": ["data/*", "py.typed"]},
     include_package_data=True,
     python_requires=f">={config['min_python']}",
     install_requires=config["requirements"].split(),

@@ -23,11 +23,11 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from movrec.classifier import GenreClassifier  # noqa: E402
-from movrec.doc2vec import Doc2VecEmbedder  # noqa: E402
-from movrec.ingest import load_sample  # noqa: E402
-from movrec.recommend import FilmStore, Recommender, film_filter  # noqa: E402
-from movrec.search_box import SearchBox, film_map  # noqa: E402
+from movrec.classifier import GenreClassifier
+from movrec.doc2vec import Doc2VecEmbedder
+from movrec.ingest import load_sample
+from movrec.recommend import FilmStore, Recommender, film_filter
+from movrec.search_box import SearchBox, film_map
 
 TYPED = [
     "t",

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import browser_helpers as helpers
@@ -184,9 +183,12 @@ def test_every_link_leads_to_a_page_and_a_place_on_it(pages):
             target = (path.parent / unquote(url.path)).resolve() if url.path else path
             if not target.is_file():
                 broken.append(f"{path.name}: {link}")
-            elif url.fragment and target in places and unquote(url.fragment) not in places[target]:
-                if element.get("href") != "#":
-                    broken.append(f"{path.name}: no such place: {link}")
+            elif (
+                url.fragment
+                and unquote(url.fragment) not in places.get(target, {unquote(url.fragment)})
+                and element.get("href") != "#"
+            ):
+                broken.append(f"{path.name}: no such place: {link}")
     assert not broken
 
 
@@ -337,19 +339,18 @@ def test_a_lesson_opens_in_colab_and_can_be_had(site, page, lesson):
 
 
 def test_the_page_on_catalogues_knows_every_column_and_every_reason(page):
-    from movrec.workings.layouts import REQUIRED_COLUMNS, SOURCE_COLUMNS
-    from movrec.workings.report import REASONS
+    from movrec.workings.layouts import REQUIRED_COLUMNS
 
     rows = {}
     for row in page("docs/own_catalogue.html").find_all("tr"):
         cells = [cell.get_text(" ", strip=True) for cell in row.find_all("td")]
         if cells:
             rows.setdefault(cells[0], cells[1:])
-    for column, (*_, kaggle) in _SOURCE_COLUMNS.items():
+    for column, (*_, kaggle) in SOURCE_COLUMNS.items():
         assert column in rows
         assert rows[column][0] == (kaggle if kaggle != column else "")
         assert (rows[column][-1] == "required") == (column in REQUIRED_COLUMNS)
-    assert set(_REASONS) <= set(rows)
+    assert set(REASONS) <= set(rows)
 
 
 def test_the_terms_of_the_glossary_are_used_in_the_lessons(page):

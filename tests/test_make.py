@@ -65,6 +65,9 @@ def make(tmp_path, monkeypatch):
 INSTALL = "-m pip --disable-pip-version-check install -qq --constraint constraints.txt --editable "
 
 
+STYLE = ["-m ruff check .", "-m ruff format --check .", "-m mypy"]
+
+
 def test_make_alone_tells_what_there_is(make):
     done, asked = make()
     assert done.returncode == 0
@@ -94,7 +97,7 @@ def test_test_after_demo_adds_what_is_missing_and_nothing_else(make):
     make("demo")
     done, asked = make("test")
     assert done.returncode == 0, done.stderr
-    tests = ["tools/project.py check", "tools/project.py notebooks", "-m pytest"]
+    tests = [*STYLE, "tools/project.py check", "tools/project.py notebooks", "-m pytest"]
     assert asked == [INSTALL + ".[dev]", *tests]
     assert "downloads" not in done.stdout
     assert make("test")[1] == tests
@@ -111,11 +114,20 @@ def test_lab_and_prepare(make):
     assert done.returncode == 0, done.stderr
     assert asked[:2] == ["-m venv .venv", INSTALL + ".[lab]"]
     assert asked[2].startswith("-m jupyterlab ") and asked[2].endswith(" --no-browser")
+    assert "/lab/tree/nbs/00_start.ipynb " in asked[2]
 
     done, asked = make("prepare", "PYTEST_ARGS=-k cli")
     assert done.returncode == 0, done.stderr
-    steps = ["links", "export", "clean", "readme", "exercises", "check", "notebooks"]
-    assert asked[1:] == [f"tools/project.py {step}" for step in steps] + ["-m pytest -k cli"]
+    steps = ["links", "export", "clean", "readme", "exercises", "house"]
+    assert asked[1:] == [
+        "-m ruff check --fix .",
+        "-m ruff format .",
+        *(f"tools/project.py {step}" for step in steps),
+        *STYLE,
+        "tools/project.py check",
+        "tools/project.py notebooks",
+        "-m pytest -k cli",
+    ]
 
 
 def test_docs(make):

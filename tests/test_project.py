@@ -349,7 +349,7 @@ def test_every_public_name_is_there():
         assert getattr(movrec, name) is not None
         assert name in dir(movrec)
     with pytest.raises(AttributeError, match="no attribute 'read_films'"):
-        movrec.read_films
+        _ = movrec.read_films
 
 
 def test_the_names_for_editors_are_those_that_are_imported_lazily():

@@ -228,7 +228,7 @@ def test_the_decks_open_from_disk_and_every_slide_fits(slides):
             page = browser.new_page(viewport={"width": 1280, "height": 720})
             errors = helpers.console_errors(page)
             requests = []
-            page.on("request", lambda request: requests.append(request.url))
+            page.on("request", lambda request, found=requests: found.append(request.url))
             page.goto(deck.as_uri())
             page.wait_for_function("Reveal.isReady()")
             number = page.evaluate("Reveal.getTotalSlides()")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -87,7 +88,8 @@ async def execute(path: Path, timeout: float, store: bool) -> str | None:
             store_widget_state=False,
         )
         try:
-            await asyncio.wait_for(client.async_execute(), timeout)
+            run = client.async_execute(stderr=subprocess.DEVNULL)  # the kernel's own log
+            await asyncio.wait_for(run, timeout)
         except TimeoutError:
             return f"not ready after {timeout:.0f} seconds"
         except CellExecutionError as error:

@@ -18,7 +18,6 @@ from repository import (
     lesson_paths,
     modules,
     read_notebook,
-    title_of,
     working_paths,
 )
 
@@ -80,6 +79,19 @@ def imports_of(path: Path) -> list[Import]:
     return found
 
 
+def code_lines(source: str) -> int:
+    """The lines of code of a cell: docstrings, comments and blank lines aside."""
+    tree, lines = tree_of(source), source.splitlines()
+    counted = {n for n, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"}
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            value = body[0].value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                counted -= set(range(value.lineno, value.end_lineno + 1))
+    return len(counted)
+
+
 def number_of(path: Path) -> int:
     """The number that a notebook's name begins with."""
     return int(path.name[:2])
@@ -87,7 +99,7 @@ def number_of(path: Path) -> int:
 
 # ---- the picture ---------------------------------------------------------------------------------
 
-WIDTH, FLOOR, LEFT, LESSON, WORKING = 900, 46, 150, 210, 98
+WIDTH, FLOOR, LEFT, LESSON, WORKING = 860, 46, 140, 130, 104
 STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#1b2733}.small{font-size:11.5px}"
     ".lesson{fill:#d6e8f7;stroke:#0072b2}.working{fill:#f4f1ea;stroke:#8c8577}"
@@ -96,12 +108,16 @@ STYLE = (
 
 
 def floors_below() -> dict[int, set[int]]:
-    """The floors that each floor's notebooks import from, less those that others lead to anyhow."""
+    """The floors that each floor's notebooks import from, less those that others lead to anyhow.
+
+    A notebook that exports nothing, as the first lesson, stands beside the house: it may use all.
+    """
     known = modules()
     below: dict[int, set[int]] = {}
     for path in lesson_paths() + working_paths():
         floor = number_of(path)
-        reached = {number_of(known[found.module]) for found in imports_of(path)}
+        used = imports_of(path) if path in known.values() else []
+        reached = {number_of(known[found.module]) for found in used}
         below.setdefault(floor, set()).update(reached - {floor})
     everything: dict[int, set[int]] = {}
     for floor in sorted(below):
@@ -128,6 +144,8 @@ def render_house() -> str:
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
         f'<text x="{LEFT}" y="22" font-weight="bold">lessons: nbs/</text>',
         f'<text x="{LEFT + LESSON + 14}" y="22" font-weight="bold">workings: nbs/workings/</text>',
+        f'<text class="small" x="{WIDTH - 12}" y="22" text-anchor="end">'
+        "an arrow leads to what a floor imports</text>",
     ]
 
     def box(kind: str, x: int, top: int, width: int, text: str, size: str = "") -> None:
@@ -137,8 +155,7 @@ def render_house() -> str:
         )
 
     for path in lesson_paths():
-        words = f"{path.name[:2]}  {title_of(read_notebook(path))}"
-        box("lesson", LEFT, y[number_of(path)], LESSON, words)
+        box("lesson", LEFT, y[number_of(path)], LESSON, path.stem)
     places = dict.fromkeys(floors, LEFT + LESSON + 14)
     for path in working_paths():
         floor = number_of(path)

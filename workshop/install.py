@@ -48,23 +48,25 @@ def check_files():
                 for block in iter(lambda: file.read(1 << 20), b""):
                     checksum.update(block)
         except OSError as error:
-            sys.exit("{} cannot be read ({}): copy the folder again.".format(name, error.strerror))
+            sys.exit(f"{name} cannot be read ({error.strerror}): copy the folder again.")
         if checksum.hexdigest() != expected:
-            sys.exit("{} was damaged on its way here: copy the folder again.".format(name))
+            sys.exit(f"{name} was damaged on its way here: copy the folder again.")
 
 
 def install(kit, folder):
     """Make a virtual environment in the folder, and install the packages into it."""
     environment = folder / "venv"
     programs = environment / ("Scripts" if platform.system() == "Windows" else "bin")
-    print("Installing into {}; this takes some minutes ...".format(folder), flush=True)
+    print(f"Installing into {folder}; this takes some minutes ...", flush=True)
     # What somebody has told pip elsewhere (another index, a user installation) has no say here.
     environment_variables = {**os.environ, "PIP_CONFIG_FILE": os.devnull}
     steps = [
         [sys.executable, "-m", "venv", str(environment)],
-        [str(programs / "python"), "-m", "pip", "--disable-pip-version-check", "--isolated"]
-        + ["install", "--no-index", "--find-links", str(HERE / "wheels")]
-        + [kit["requirement"]],
+        [
+            *(str(programs / "python"), "-m", "pip", "--disable-pip-version-check", "--isolated"),
+            *("install", "--no-index", "--find-links", str(HERE / "wheels")),
+            kit["requirement"],
+        ],
         [str(programs / "movrec"), "--version"],
     ]
     for step in steps:
@@ -79,7 +81,7 @@ def main():
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path.home() / "movrec-workshop").absolute()
     check_computer(kit)
     if folder.exists():
-        sys.exit("{} is there already: delete it, or name another folder.".format(folder))
+        sys.exit(f"{folder} is there already: delete it, or name another folder.")
     check_files()
     done = False
     try:
@@ -94,7 +96,7 @@ def main():
         if not done:
             shutil.rmtree(folder, ignore_errors=True)
     print("\nDone. This opens the notebooks:\n")
-    print('    cd "{}"'.format(folder))
+    print(f'    cd "{folder}"')
     print('    "{}" lab'.format(programs / "movrec"))
     if (folder / "exercises").is_dir():
         print("\nand this the exercises:\n")
