@@ -43,8 +43,8 @@ def try_recommendations(films, ratings) -> list[dict]:
         say(f"{what}: {figures}")
 
     def join(documents, words, **weights):
-        space = JoinedSpace(**weights).fit(films, documents, words)
-        return space.transform(films, documents, words)
+        space = JoinedSpace(**weights).fit(films, [documents, words])
+        return space.transform(films, [documents, words])
 
     def train(**parameters):
         embedder = Doc2VecEmbedder(progress=False, **parameters)
@@ -88,7 +88,7 @@ def try_genres(films) -> list[dict]:
 
     from movrec.classifier import GenreClassifier
     from movrec.evaluation import _genre_matrix
-    from movrec.space import TextModel
+    from movrec.space import TextModel, classifier_features
     from movrec.workings.genre_report import LinearBaseline, _scores
     from movrec.workings.genres import tune_thresholds
     from movrec.workings.text import film_texts
@@ -97,11 +97,13 @@ def try_genres(films) -> list[dict]:
     split = train_test_split(np.arange(len(films)), test_size=0.2, random_state=42)
     training, test = (films.iloc[rows].reset_index(drop=True) for rows in split)
     genres, truth = training["genres"].tolist(), test["genres"].tolist()
-    model = TextModel(progress=False).fit(training)
+    model = TextModel(progress=False)
     # As `TextModel.fit` does: the training films keep the vectors that they were trained with.
-    words = model.embed(training)[1]
-    known = model.features(training, model.embedder.document_vectors_, words)
-    asked = model.features(test, *model.embed(test))
+    readings = [model.read(training, model.fit(training)), model.read(test)]
+    known, asked = (
+        classifier_features(reading.text, model.terms.transform(film_texts(reading.films)))
+        for reading in readings
+    )
     rows = []
 
     def judge(what: str, kept: str, predicted) -> None:

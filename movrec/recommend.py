@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from . import __version__
-from .doc2vec import mean_direction, unit_rows, word_means
+from .workings.embedder import mean_direction, unit_rows
 from .ingest import check_films
 from .space import JoinedSpace, TextModel
 from .store import FilmStore
@@ -36,7 +36,7 @@ from movrec.workings.folders import (
 )
 from .workings.genres import genre_matrix
 from .workings.question import Metric, Question, Space, check_k, film_filter, known_genres
-from .workings.text import TermFeatures
+from .workings.text import Plot, TermFeatures
 from .workings.titles import TitleIndex
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Recommender:
     def text_model(self) -> TextModel:
         """The models that read a text. A film of the catalogue does not need them, so gensim and
         torch, slow to import, are loaded by the first question about a text."""
-        return TextModel.load(self.path, self.manifest["text_fields"])
+        return TextModel.load(self.path, self.manifest["text_fields"], self.space)
 
     @property
     def embedder(self) -> "Doc2VecEmbedder":
@@ -190,13 +190,9 @@ class Recommender:
             model = TextModel(
                 embedder, classifier, space, terms, text_fields=text_fields, progress=progress
             )
-            model.fit(films)
+            blocks = model.fit(films)
             clock = Stopwatch()
-            documents = model.embedder.document_vectors_
-            words = model.word_means_
-            FilmStore.create(
-                folder, films, documents, model.space.transform(films, documents, words)
-            )
+            FilmStore.create(folder, films, blocks[0], model.space.transform(films, blocks))
             clock.lap("table")
             model.save(folder)
             clock.lap("files")
@@ -396,17 +392,15 @@ class Recommender:
         check_choice("space", space, Space)
         check_choice("metric", metric, Metric)
         k = check_k(k, len(self.films))
-        film = self._film_of_text(overview, title)
-        documents, words = self.text_model.embed(film)
-        features = self.text_model.features(film, documents, words)
+        reading = self.text_model.read_plot(Plot(overview, title or ""))
         if space == "joined":
-            vector = self.space.transform(film, documents, words, self._probabilities(features))[0]
+            vector = self.space.transform(reading.films, reading.text, reading.probabilities)[0]
         else:
-            vector = documents[0]
+            vector = reading.blocks[0][0]
         found = self._search(
             vector,
             k,
-            matched=self.classifier.predict(features)[0] if match_genres else None,
+            matched=reading.called[0] if match_genres else None,
             space=space,
             metric=metric,
             genres=genres,
@@ -439,13 +433,7 @@ class Recommender:
         ParameterError
             The overview is empty, or the embedder knows none of its words.
         """
-        film = self._film_of_text(overview, title)
-        features = self.text_model.features(film, *self.text_model.embed(film))
-        probabilities = self.classifier.predict_proba(features)[0]
-        predicted = set(self.classifier.predict(features)[0])
-        table = pd.DataFrame({"genre": self.classifier.classes_, "probability": probabilities})
-        table["predicted"] = table["genre"].isin(predicted)
-        return table.sort_values("probability", ascending=False, ignore_index=True)
+        return self.text_model.read_plot(Plot(overview, title or "")).genre_table()
 
     def add(self, films: pd.DataFrame) -> int:
         """Embed and store new films without training again.
@@ -478,10 +466,9 @@ class Recommender:
                 f"{len(present)} of the films are in the catalogue already (id {present[0]} is "
                 f"{self.find(present[0])['title']!r}): leave them out."
             )
-        documents, words = self.text_model.embed(films)
-        probabilities = self._probabilities(self.text_model.features(films, documents, words))
-        joined = self.space.transform(films, documents, words, probabilities)
-        self.store.add(films, documents, joined)
+        reading = self.text_model.read(films)
+        joined = self.space.transform(films, reading.text, reading.probabilities)
+        self.store.add(films, reading.blocks[0], joined)
         self._read_films()
         self.manifest["films"] = len(self.films)
         self.manifest["added"] = self.manifest.get("added", 0) + len(films)
@@ -620,28 +607,7 @@ class Recommender:
         return genre_matrix(known, self.genres)
 
     def _predicted_genres(self, film: pd.Series) -> list[str]:
-        return self.text_model.predict(film.to_frame().T)[0]
-
-    def _probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Return genre probabilities in the order of the joined space."""
-        table = pd.DataFrame(
-            self.classifier.predict_proba(features), columns=self.classifier.classes_
-        )
-        return table.reindex(columns=self.space.genres_, fill_value=0.0).to_numpy()
-
-    def _film_of_text(self, overview: str, title: str | None) -> pd.DataFrame:
-        if not isinstance(overview, str) or not overview.strip():
-            raise ParameterError("The overview must be text that says what the film is about.")
-        film = pd.DataFrame({"title": [title or ""], "overview": [overview], "genres": [[]]})
-        for field in self.manifest["text_fields"]:
-            if field not in film:
-                film[field] = ""
-        if not word_means(self.embedder, [overview]).any():
-            raise ParameterError(
-                "None of the words of this overview occurs in the catalogue: "
-                "write it in the language of the catalogue, in a few more words."
-            )
-        return film
+        return self.text_model.read(film.to_frame().T).called[0]
 
     def _search(
         self,

@@ -17,7 +17,6 @@ from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
 from movrec.ingest import read_movies
 from movrec.recommend import Recommender
-from movrec.space import JoinedSpace
 from movrec.workings.core import CatalogueError, ModelError, ParameterError, QueryError
 from movrec.workings.question import film_filter, sql_literal
 from movrec.workings.text import normalize_title
@@ -443,7 +442,7 @@ def test_a_missing_folder(tmp_path):
         Recommender.open(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["vectors.safetensors", "space.json", "classifier.json", ".lance"])
+@pytest.mark.parametrize("name", ["vectors.safetensors", "part.json", "classifier.json", ".lance"])
 def test_a_file_that_is_cut_short_changed_or_lost(model_copy, name):
     file = next(p for p in sorted(model_copy.rglob("*")) if p.is_file() and p.name.endswith(name))
     content = file.read_bytes()
@@ -554,20 +553,6 @@ def test_exports_that_fail(small_recommender, tmp_path):
     with pytest.raises(ParameterError, match="cannot be written"):
         small_recommender.export_embeddings(tmp_path / "file" / "v.csv")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_space_is_saved_and_loaded(small_recommender, tmp_path):
-    space = small_recommender.space
-    space.save(tmp_path)
-    loaded = JoinedSpace.load(tmp_path)
-    films = small_recommender.films.head(5)
-    documents = small_recommender.store.vectors("document")[:5]
-    np.testing.assert_array_equal(
-        space.transform(films, documents, documents), loaded.transform(films, documents, documents)
-    )
-    for weights in [{"genre_weight": -1}, {"title_dimensions": 0}, {"year_weight": float("nan")}]:
-        with pytest.raises(ParameterError):
-            JoinedSpace(**weights).fit(films, documents, documents)
 
 
 # ---- the real rows -------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..doc2vec import word_means
 from ..space import TextModel
 from .core import ParameterError
 from .genres import genre_matrix
@@ -154,26 +153,13 @@ def _predict_with_movrec(
     An inductive model learns everything else from `training` alone as well; otherwise it reads the
     texts, but not the genres, of all films.
     """
-    from movrec.workings.text import film_texts
-
-    known = films.iloc[training]
     if inductive:
-        model.fit(known)
-        asked = films.iloc[test]
-        features = model.features(asked, *model.embed(asked))
+        model.fit(films.iloc[training])
+        reading = model.read(films.iloc[test])
     else:
-        texts = film_texts(films, model.text_fields)
-        documents = model.embedder.fit_transform(texts)
-        words = word_means(model.embedder, texts)
-        model.space.fit(films, documents, words)
-        model.terms.fit(texts)
-        features = model.features(films, documents, words)
-        model.classifier.fit(features[training], known["genres"].tolist())
-        features = features[test]
-    classifier = model.classifier
-    return _Prediction(
-        classifier.predict_proba(features), classifier.classes_, classifier.predict(features)
-    )
+        blocks = model.fit(films, labelled=training)
+        reading = model.read(films.iloc[test], [block[test] for block in blocks])
+    return _Prediction(reading.probabilities, reading.genres, reading.called)
 
 
 def _scores(
