@@ -95,7 +95,8 @@ def compare_recommendations(arguments: argparse.Namespace, films, ratings) -> di
     """The table of methods, each trained and timed in this run."""
     from published_tutorial import PublishedTutorial
 
-    from movrec.evaluation import Contender, compare, vector_contender
+    from movrec.evaluation import compare
+    from movrec.workings.contenders import Contender, vector_contender
 
     recipes = {}
 

@@ -11,18 +11,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import loaded
 
-from movrec import evaluate as module
+from conftest import loaded
 from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
-from movrec.evaluation import Contender, compare, evaluate, vector_contender
+from movrec.evaluation import compare, evaluate
 from movrec.ingest import read_movies
 from movrec.recommend import Recommender
 from movrec.space import TextModel
+from movrec.workings.contenders import (
+    Contender,
+    measure_all,
+    random_contender,
+    vector_contender,
+)
 from movrec.workings.core import CatalogueError, ParameterError
 from movrec.workings.genre_report import LinearBaseline, genre_report
 from movrec.workings.measures import (
+    Bootstrap,
+    TopLists,
     catalogue_coverage,
     co_rating_recall,
     collection_recall,
@@ -173,18 +180,18 @@ def test_the_interval_contains_the_value_and_depends_on_the_seed_alone(chance, m
     first = measure(table, films)
     assert first.low <= first.value <= first.high
     assert first == measure(table, films)
-    other = measure(table, films, random_state=7)
+    other = measure(table, films, bootstrap=Bootstrap(random_state=7))
     assert other.value == first.value
     if measure is not catalogue_coverage:  # here every film is recommended: 1, with no doubt
         assert (other.low, other.high) != (first.low, first.high)
-        narrow = measure(table, films, confidence=0.5)
+        narrow = measure(table, films, bootstrap=Bootstrap(confidence=0.5))
         assert first.low < narrow.low < narrow.high < first.high
 
 
 def test_the_interval_is_as_wide_as_theory_has_it():
     draw = np.random.default_rng(3)
     values = draw.normal(0, 1, 4000)
-    found = module._mean_with_interval(values, n_bootstrap=2000)
+    found = Bootstrap(n=2000).measure(values)
     assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(4000), rel=0.1)
 
 
@@ -235,13 +242,27 @@ def test_a_table_that_cannot_be_judged_is_refused(chance, measure, change, words
 
 
 @each_measure
-@pytest.mark.parametrize(
-    "options", [{"k": 0}, {"k": 2.5}, {"k": True}, {"confidence": 1}, {"n_bootstrap": 0}]
-)
+@pytest.mark.parametrize("options", [{"k": 0}, {"k": 2.5}, {"k": True}])
 def test_numbers_out_of_range_are_refused(chance, measure, options):
     films, table = chance
     with pytest.raises(ParameterError, match=next(iter(options))):
         measure(table, films, **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"confidence": 1}, {"confidence": 0.0}, {"n": 0}, {"n": 2.5}, {"random_state": -1}]
+)
+def test_a_bootstrap_out_of_range_is_refused(options):
+    with pytest.raises(ParameterError, match=next(iter(options))):
+        Bootstrap(**options)
+
+
+def test_lists_are_sorted_once_for_all_measures(chance, monkeypatch):
+    films, table = chance
+    lists = TopLists.of(table, films)
+    expected = [measure(table, films) for measure in MEASURES]
+    monkeypatch.setattr(np, "lexsort", lambda keys: pytest.fail("the lists are sorted again"))
+    assert [measure(lists, films) for measure in MEASURES] == expected
 
 
 def test_a_film_table_without_the_column_is_refused(chance):
@@ -360,7 +381,7 @@ def test_compare_judges_every_method_in_one_table(small_recommender):
         ratings,
         recommender=small_recommender,
         extra=extra,
-        n_bootstrap=50,
+        bootstrap=Bootstrap(n=50),
         n_queries=3,
         progress=False,
     )
@@ -451,8 +472,8 @@ def test_the_baseline_always_names_a_genre(small_films):
 
 def test_importing_evaluate_is_cheap():
     code = (
-        "import sys, movrec.evaluate;"
-        "heavy = ('torch', 'gensim', 'lancedb', 'sklearn', 'scipy', 'matplotlib');"
+        "import sys, movrec.evaluation;"
+        "heavy = ('torch', 'gensim', 'lancedb', 'matplotlib');"
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -466,8 +487,8 @@ def test_the_definitions_on_real_rows(real_data):
     folder = real_data.parent
     ratings = read_ratings(folder / "ratings_small.csv.gz", folder / "links_small.csv.gz")
     films = read_movies(real_data, progress=False)
-    scores = module._random_contender(films).scores
-    found = module._measure_all(films, scores, ratings, 10, n_bootstrap=100)
+    scores = random_contender(films).scores
+    found = measure_all(films, scores, ratings, 10, Bootstrap(n=100))
     assert found["genre_jaccard"].value == pytest.approx(0.17, abs=0.01)
     assert found["collection_recall"].value < 0.01
     assert found["co_rating_recall"].value == pytest.approx(20 / 430, abs=0.02)
