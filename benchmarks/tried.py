@@ -29,15 +29,17 @@ RESULT = ROOT / "benchmarks" / "tried.json"
 def try_recommendations(films, ratings) -> list[dict]:
     """Other embedders and other ways to join, by the three yardsticks."""
     from movrec.doc2vec import Doc2VecEmbedder, word_means
-    from movrec.evaluation import _measure_all, _minilm_vectors, vector_contender
     from movrec.space import JoinedSpace
+    from movrec.workings.contenders import measure_all, minilm_vectors, vector_contender
+    from movrec.workings.measures import Bootstrap
     from movrec.workings.text import TermFeatures, film_texts
 
     texts = film_texts(films)
     rows = []
 
     def judge(what: str, kept: str, vectors) -> None:
-        measured = _measure_all(films, vector_contender(vectors).scores, ratings, 10, n_bootstrap=1)
+        scores = vector_contender(vectors).scores
+        measured = measure_all(films, scores, ratings, 10, Bootstrap(n=1))
         figures = {name: round(measure.value, 4) for name, measure in measured.items()}
         rows.append({"what": what, "kept": kept, **figures})
         say(f"{what}: {figures}")
@@ -75,7 +77,7 @@ def try_recommendations(films, ratings) -> list[dict]:
         ("PV-DM instead of PV-DBOW, window of 5", {"dm": 1, "window": 5}),
     ):
         judge(what, "no", join(*train(**parameters)))
-    minilm = _minilm_vectors(films)
+    minilm = minilm_vectors(films)
     if minilm is not None:
         what = "MiniLM, pretrained, instead of Doc2Vec: joined in the same way"
         judge(what, "to compare", join(minilm, np.zeros_like(minilm)))
@@ -87,10 +89,9 @@ def try_genres(films) -> list[dict]:
     from sklearn.model_selection import train_test_split
 
     from movrec.classifier import GenreClassifier
-    from movrec.evaluation import _genre_matrix
     from movrec.space import TextModel, classifier_features
-    from movrec.workings.genre_report import LinearBaseline, _scores
-    from movrec.workings.genres import tune_thresholds
+    from movrec.workings.genre_report import LinearBaseline, prediction_figures
+    from movrec.workings.genres import genre_matrix, tune_thresholds
     from movrec.workings.text import film_texts
 
     films = films[films["genres"].str.len() > 0].reset_index(drop=True)
@@ -107,7 +108,7 @@ def try_genres(films) -> list[dict]:
     rows = []
 
     def judge(what: str, kept: str, predicted) -> None:
-        figures, _ = _scores(truth, predicted)
+        figures, _ = prediction_figures(truth, predicted)
         figures = {name: round(float(value), 4) for name, value in figures.items()}
         rows.append({"what": what, "kept": kept, **figures})
         say(f"{what}: {figures}")
@@ -144,7 +145,7 @@ def try_genres(films) -> list[dict]:
     network = GenreClassifier(progress=False).fit(known[rest], rest_genres)
     regression = LinearBaseline().fit([texts[row] for row in rest], rest_genres)
     if list(network.classes_) == list(regression.classes_):
-        given = _genre_matrix([genres[row] for row in aside], list(network.classes_))
+        given = genre_matrix([genres[row] for row in aside], list(network.classes_))
 
         def decide(tuned_on, probabilities, kind):
             thresholds = tune_thresholds(given, tuned_on, kind)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 from conftest import loaded
+
 from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
 from movrec.evaluation import compare, evaluate

@@ -89,7 +89,9 @@ class Bootstrap:
 
     def __post_init__(self) -> None:
         if not 0 < self.confidence < 1:
-            raise ParameterError(f"confidence must lie between 0 and 1, not be {self.confidence!r}.")
+            raise ParameterError(
+                f"confidence must lie between 0 and 1, not be {self.confidence!r}."
+            )
         check_whole("n", self.n)
         check_whole("random_state", self.random_state, 0)
 
