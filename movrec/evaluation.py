@@ -27,9 +27,9 @@ from movrec.workings.contenders import (
     vector_contender,
 )
 from .workings.core import ParameterError, check_whole, progress_bar
+from .workings.embedder import unit_rows
 from .workings.measures import DEFAULT_BOOTSTRAP, Bootstrap, Measure
 from .workings.sources import as_rating_table
-from .workings.embedder import unit_rows
 
 # %% ../nbs/07_evaluate.ipynb #b1dc1162
 def _recommender_scores(recommender: Recommender) -> Scores:
