@@ -28,11 +28,12 @@ RESULT = ROOT / "benchmarks" / "tried.json"
 
 def try_recommendations(films, ratings) -> list[dict]:
     """Other embedders and other ways to join, by the three yardsticks."""
-    from movrec.doc2vec import Doc2VecEmbedder, word_means
+    from movrec.doc2vec import Doc2VecEmbedder
     from movrec.space import JoinedSpace
     from movrec.workings.contenders import measure_all, minilm_vectors, vector_contender
     from movrec.workings.measures import Bootstrap
-    from movrec.workings.text import TermFeatures, film_texts
+    from movrec.workings.terms import TermFeatures
+    from movrec.workings.text import film_texts
 
     texts = film_texts(films)
     rows = []
@@ -50,8 +51,7 @@ def try_recommendations(films, ratings) -> list[dict]:
 
     def train(**parameters):
         embedder = Doc2VecEmbedder(progress=False, **parameters)
-        documents = embedder.fit_transform(texts)
-        return documents, word_means(embedder, texts)
+        return embedder.fit_blocks(texts)
 
     documents, words = train()
     default = join(documents, words)

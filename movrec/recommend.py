@@ -36,7 +36,8 @@ from movrec.workings.folders import (
 )
 from .workings.genres import genre_matrix
 from .workings.question import Metric, Question, Space, check_k, film_filter, known_genres
-from .workings.text import Plot, TermFeatures
+from .workings.terms import TermFeatures
+from .workings.text import Plot
 from .workings.titles import TitleIndex
 
 if TYPE_CHECKING:

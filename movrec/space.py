@@ -19,7 +19,8 @@ from .workings.blocks import Block, GenreBlock, TitleBlock, YearBlock, as_blocks
 from .workings.core import ParameterError, Stopwatch
 from .workings.embedder import load_embedder, read_blocks, train_blocks, unit_rows
 from .workings.estimator import Estimator, real, whole
-from .workings.text import DEFAULT_TEXT_FIELDS, TermFeatures, film_texts
+from .workings.terms import TermFeatures
+from .workings.text import DEFAULT_TEXT_FIELDS, film_texts
 
 if TYPE_CHECKING:
     from movrec.classifier import GenreClassifier

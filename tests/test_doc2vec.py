@@ -21,6 +21,7 @@ from movrec.workings.core import (
     ParameterError,
     QueryError,
 )
+from movrec.workings.folders import load_part, save_part
 from movrec.workings.text import film_texts, tokenize
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -243,16 +244,32 @@ def test_train_is_called_once_for_all_epochs(monkeypatch):
     assert epochs == [8]
 
 
-def test_progress_goes_to_stderr_and_gensim_is_quiet(capfd):
+def test_a_pipe_gets_no_progress_bars_and_gensim_is_quiet(capfd):
     level = logging.getLogger("gensim").level
-    small_embedder(progress=True).fit(TEXTS)
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert "Tokens" in err and "Vocabulary" in err and "Training" in err and "8/8" in err
-    assert "under 10 jobs" not in err
-    small_embedder().fit(TEXTS).transform(UNSEEN)
+    small_embedder(progress=True).fit(TEXTS).transform(TEXTS * 20)
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger("gensim").level == level
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_each_long_step_has_a_progress_bar(progress, monkeypatch):
+    import movrec.doc2vec
+
+    asked = []
+    progress_bar = movrec.doc2vec.progress_bar
+
+    def count(*arguments, **options):
+        bar = progress_bar(*arguments, **options)
+        asked.append((options["description"], options["show"], bar.total))
+        return bar
+
+    monkeypatch.setattr(movrec.doc2vec, "progress_bar", count)
+    small_embedder(progress=progress).fit(TEXTS).transform(TEXTS * 20)
+    steps = [("Tokens", 36), ("Vocabulary", 36), ("Training", 8), ("Inference", 720)]
+    assert asked == [(name, progress, total) for name, total in steps]
+    asked.clear()
+    small_embedder(progress=progress).fit(TEXTS).transform(TEXTS)
+    assert asked[-1] == ("Inference", False, 36)  # done in no time
 
 
 def test_a_text_without_known_words_is_zero():
@@ -274,23 +291,6 @@ def test_other_settings_train_and_infer(parameters, tmp_path):
     embedder.save(tmp_path / "embedder")
     loaded = Doc2VecEmbedder.load(tmp_path / "embedder")
     assert np.array_equal(loaded.transform(TEXTS), vectors)
-
-
-def test_scikit_learn_can_clone_it_and_put_it_into_a_pipeline():
-    from sklearn.base import clone
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    embedder = small_embedder(window=3)
-    assert clone(embedder).get_params() == embedder.get_params()
-    assert repr(embedder) == (
-        "Doc2VecEmbedder(vector_size=12, window=3, sample=0.01, epochs=8, progress=False)"
-    )
-    with pytest.raises(ParameterError, match="windows"):
-        embedder.set_params(windows=3)
-    labels = ["rocket" in text for text in TEXTS]
-    pipeline = make_pipeline(embedder, LogisticRegression()).fit(TEXTS, labels)
-    assert len(pipeline.predict(UNSEEN)) == len(UNSEEN)
 
 
 # The same vectors, whatever the circumstances
@@ -332,11 +332,16 @@ def test_processes_agree_bit_for_bit(saved):
 
 
 def test_import_is_light():
-    heavy = "gensim nltk scipy sklearn torch matplotlib lancedb safetensors"
-    program = (
-        f"import sys, movrec.doc2vec; print([m for m in '{heavy}'.split() if m in sys.modules])"
-    )
-    assert in_new_process(program) == ["[]"]
+    def imported(module, heavy):
+        program = (
+            f"import sys, movrec.{module}; print(*[m for m in {heavy} if m in sys.modules], '.')"
+        )
+        return in_new_process(program)
+
+    heavy = ["gensim", "nltk", "torch", "matplotlib", "lancedb", "safetensors"]
+    assert imported("doc2vec", heavy) == ["."]
+    for module in ("workings.text", "workings.embedder"):
+        assert imported(module, [*heavy, "scipy", "sklearn"]) == ["."]
 
 
 def test_a_vector_depends_on_its_text_alone(fitted):
@@ -404,17 +409,16 @@ def test_a_loaded_embedder_is_the_saved_one(fitted, saved):
 
 def test_nothing_is_pickled(saved):
     names = sorted(path.name for path in saved.iterdir())
-    assert names == ["embedder.json", "vectors.safetensors", "vocabulary.json"]
-    json.loads((saved / "embedder.json").read_text())
-    json.loads((saved / "vocabulary.json").read_text())
+    assert names == ["arrays.safetensors", "part.json"]
+    json.loads((saved / "part.json").read_text())
 
 
 def test_odd_words_and_numbers_survive(tmp_path):
-    odd = 'naïve 七人の侍 \ud800 \u2028 e\u0301 quote"s'
+    odd = 'naïve 七人の侍 a\ud800b \u2028 e\u0301 quote"s'
     embedder = small_embedder(window=np.int64(4), sample=np.float64(0.01)).fit([odd] * 4)
     embedder.save(tmp_path / "embedder")
     loaded = Doc2VecEmbedder.load(tmp_path / "embedder")
-    assert loaded.vocabulary_ == embedder.vocabulary_
+    assert loaded.vocabulary_ == embedder.vocabulary_ and "a\ud800b" in loaded.vocabulary_
     assert np.array_equal(loaded.transform([odd]), embedder.transform([odd]))
 
 
@@ -428,7 +432,7 @@ def test_parameters_that_are_changed_after_fit_do_not_change_the_model(tmp_path)
     assert np.array_equal(loaded.transform(UNSEEN), vectors)
 
 
-@pytest.mark.parametrize("name", ["embedder.json", "vectors.safetensors", "vocabulary.json"])
+@pytest.mark.parametrize("name", ["part.json", "arrays.safetensors"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "flipped", "folder"])
 def test_damage_is_noticed(saved, name, damage):
     path = saved / name
@@ -448,23 +452,34 @@ def test_damage_is_noticed(saved, name, damage):
     assert str(saved) in str(caught.value) and "\n" not in str(caught.value)
 
 
+def change(saved, **changes):
+    """Save the part again, with other entries in its description."""
+    description, arrays = load_part(saved, Doc2VecEmbedder.kind)
+    save_part(saved, Doc2VecEmbedder.kind, {**description, **changes}, arrays)
+
+
 @pytest.mark.parametrize(
-    "changes, message",
+    "changes",
     [
-        ({"format": "something else"}, "does not describe a Doc2VecEmbedder"),
-        ({"format_version": 2}, "format version 2"),
-        ({"sha256": None}, "checksum"),
-        ({"sha256": {}}, "checksum"),
-        ({"parameters": {}}, "damaged"),
-        ({"parameters": None}, "damaged"),
-        ({"seed": "x"}, "damaged"),
+        {"parameters": {}},
+        {"parameters": None},
+        {"seed": "x"},
+        {"seed": None},
+        {"words": ["too", "few"]},
+        {"words": 3},
     ],
 )
-def test_a_header_of_another_kind(saved, changes, message):
-    path = saved / "embedder.json"
-    header = json.loads(path.read_text())
-    path.write_text(json.dumps({**header, **changes}))
-    with pytest.raises(ModelError, match=message):
+def test_a_description_that_does_not_fit(saved, changes):
+    change(saved, **changes)
+    with pytest.raises(ModelError, match="damaged") as caught:
+        Doc2VecEmbedder.load(saved)
+    assert str(saved) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_part_of_another_kind(saved):
+    description, arrays = load_part(saved, Doc2VecEmbedder.kind)
+    save_part(saved, "movrec term features", description, arrays)
+    with pytest.raises(ModelError, match="holds a movrec term features, not a movrec Doc2Vec"):
         Doc2VecEmbedder.load(saved)
 
 
@@ -472,10 +487,7 @@ def test_a_header_of_another_kind(saved, changes, message):
     "changes", [{"vector_size": 13}, {"epochs": -1}, {"surprise": 1}, {"dm": "yes"}]
 )
 def test_parameters_that_do_not_fit_the_arrays(saved, changes):
-    path = saved / "embedder.json"
-    header = json.loads(path.read_text())
-    header["parameters"].update(changes)
-    path.write_text(json.dumps(header))
+    change(saved, parameters={**small_embedder().get_params(), **changes})
     with pytest.raises(ModelError, match="damaged"):
         Doc2VecEmbedder.load(saved)
 
@@ -483,7 +495,7 @@ def test_parameters_that_do_not_fit_the_arrays(saved, changes):
 def test_not_a_model_folder(tmp_path):
     with pytest.raises(ModelError, match="no folder"):
         Doc2VecEmbedder.load(tmp_path / "nowhere")
-    with pytest.raises(ModelError, match="embedder.json is missing"):
+    with pytest.raises(ModelError, match="part.json is missing"):
         Doc2VecEmbedder.load(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match="no folder"):

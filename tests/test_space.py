@@ -16,7 +16,8 @@ from movrec.workings.blocks import GenreBlock, TitleBlock, YearBlock
 from movrec.workings.core import ModelError, NotFittedError, ParameterError
 from movrec.workings.embedder import register_embedder
 from movrec.workings.folders import load_part, save_part
-from movrec.workings.text import Plot, TermFeatures, film_texts, tokenize
+from movrec.workings.terms import TermFeatures
+from movrec.workings.text import Plot, film_texts, tokenize
 
 
 @register_embedder

@@ -24,7 +24,7 @@ from .core import ModelError, ParameterError, first_line
 
 # %% auto #0
 __all__ = ['MODEL_FORMAT', 'MANIFEST', 'write_file', 'new_folder', 'sha256', 'save_part', 'load_part', 'part_kind',
-           'check_target', 'restore_interrupted', 'write_manifest', 'read_manifest', 'write_table', 'read_json']
+           'check_target', 'restore_interrupted', 'write_manifest', 'read_manifest', 'write_table']
 
 # %% ../../nbs/workings/00_folders.ipynb #c6fc3b0e
 @contextmanager
@@ -183,7 +183,7 @@ def save_part(
                     _ARRAY_FILE: sha256(part / _ARRAY_FILE),
                 },
             }
-            text = json.dumps(content, ensure_ascii=False, indent=1)
+            text = json.dumps(content, indent=1)  # ASCII: a lone surrogate is no UTF-8
             (part / _PART_FILE).write_text(text + "\n", encoding="utf-8")
     except ModelError:
         raise
@@ -458,15 +458,3 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
             f"{path} cannot be written ({first_line(error)}): choose another place."
         ) from error
     return path
-
-# %% ../../nbs/workings/00_folders.ipynb #0897d0ad
-def read_json(path: Path) -> Any:
-    """Kept until the embedder is saved by `save_part`."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(
-            f"{path.parent} is not a saved Doc2VecEmbedder: {path.name} is missing."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read ({error}): save the embedder again.") from error
