@@ -30,7 +30,8 @@ from movrec.workings.measures import (
     popularity_bias,
 )
 from .sources import co_rating_neighbors
-from .text import film_texts, tfidf
+from .terms import tfidf
+from .text import film_texts
 
 # %% auto #0
 __all__ = ['Scores', 'rank_films', 'measure_all', 'Contender', 'vector_contender', 'random_contender', 'popular_contender',

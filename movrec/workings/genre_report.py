@@ -19,7 +19,8 @@ from .core import ParameterError, check_whole, progress_bar
 from .estimator import Estimator, real, whole
 from .genres import genre_matrix, genre_scores, tune_thresholds
 from .layouts import required_column
-from .text import film_texts, tfidf
+from .terms import tfidf
+from .text import film_texts
 
 # %% auto #0
 __all__ = ['LinearBaseline', 'GenreReport', 'Prediction', 'prediction_figures', 'genre_report']
