@@ -7,9 +7,12 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
+from repository import modules, read_notebook, title_of
 from sphinx.application import Sphinx
 from sphinx.domains.python import PyObject
 from sphinx.util.inspect import stringify_signature
+
+from docs import public_names
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,6 +42,14 @@ def escape_docstring(app, what, name, value, options, lines: list[str]) -> None:
         lines[number] = "".join(pieces)
 
 
+def say_where_it_is_taught(app, what, name, value, options, lines: list[str]) -> None:
+    """Lead from a name's entry in the reference to the cell that makes it."""
+    module, _, short = name.removeprefix("movrec.").rpartition(".")
+    if public_names().get(short) == name and module in modules():
+        title = title_of(read_notebook(modules()[module]))
+        lines += ["", f"In the notebook: :ref:`{title} <lesson-{short}>`", ""]
+
+
 def show_how_to_make_it(app, what, name, value, options, signature, returns):
     """The signature of a class, even where a base hides it behind `__new__`, as traitlets does."""
     if what == "class" and "__init__" in vars(value):
@@ -66,6 +77,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
             field.label = "Attributes"  # as the docstrings call them
     app.add_html_math_renderer("mathml", (visit_inline_formula, None), (visit_formula, None))
     app.connect("autodoc-process-docstring", escape_docstring)
+    app.connect("autodoc-process-docstring", say_where_it_is_taught)
     app.connect("autodoc-process-signature", show_how_to_make_it)
     app.connect("build-finished", put_the_notebooks_there)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -346,6 +346,8 @@ def test_the_page_on_catalogues_knows_every_column_and_every_reason(page):
         cells = [cell.get_text(" ", strip=True) for cell in row.find_all("td")]
         if cells:
             rows.setdefault(cells[0], cells[1:])
+    from movrec.workings.layouts import REQUIRED_COLUMNS, SOURCE_COLUMNS
+
     for column, (*_, kaggle) in SOURCE_COLUMNS.items():
         assert column in rows
         assert rows[column][0] == (kaggle if kaggle != column else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from configparser import ConfigParser
 from pathlib import Path
@@ -72,6 +73,7 @@ def module_of(notebook) -> str | None:
     return None
 
 
+@functools.cache
 def modules() -> dict[str, Path]:
     """The modules of the package, each with its notebook: lessons first, both in their order."""
     found = {module_of(read_notebook(path)): path for path in notebook_paths()}
