@@ -473,5 +473,6 @@ class Doc2VecEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string, tags.input_tags.two_d_array = True, False
+        tags.transformer_tags.preserves_dtype = []  # texts come in, float32 goes out
         tags.non_deterministic = self.random_state is None
         return tags

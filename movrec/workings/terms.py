@@ -184,6 +184,7 @@ class TermFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator)
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string, tags.input_tags.two_d_array = True, False
+        tags.transformer_tags.preserves_dtype = []  # texts come in, float32 goes out
         return tags
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
