@@ -5,237 +5,43 @@
 # %% ../nbs/03_classifier.ipynb #bf14ea0c
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from sklearn.base import ClassifierMixin
 
-from .workings.core import ModelError, NotFittedError, ParameterError
-from .workings.estimator import Parameters
-from .workings.genres import as_genre_lists, tune_thresholds
-from movrec.workings.network import (
-    build_network,
-    choose_device,
-    network_probabilities,
-    one_thread,
-    repeatable,
-    split_films,
-    start_at_base_rates,
-    train_network,
-    training_bar,
+from .workings.estimator import Estimator, real, whole
+from movrec.workings.genres import (
+    called_genres,
+    called_matrix,
+    check_classes,
+    check_thresholds,
+    chosen_thresholds,
+    classes_and_labels,
+    likeliest_genres,
+    multi_label_tags,
+    named_f1,
 )
-
-if TYPE_CHECKING:
-    import torch
+from movrec.workings.network import (
+    as_vectors,
+    check_hidden,
+    choose_device,
+    learned_from,
+    mean_and_scale,
+    mean_probabilities,
+    state_of,
+)
+from .workings.training import train_networks
 
 # %% auto #0
 __all__ = ['GenreClassifier']
 
-# %% ../nbs/03_classifier.ipynb #a01d6fe4
-def _as_vectors(X: Any, n_features: int | None = None, least: int = 0) -> np.ndarray:
-    """Return `X` as a finite float32 matrix with one row a film, or say which row is wrong."""
-    if hasattr(X, "toarray"):
-        raise ParameterError("X is a sparse matrix: pass X.toarray(), one dense row a film.")
-    try:
-        array = np.asarray(X)
-        if array.dtype.kind not in "fiubO":
-            raise TypeError
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, see below
-            vectors = array.astype(np.float32)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ParameterError(
-            f"X is no matrix of numbers{_first_odd_row(X)}: pass one row of numbers a film, "
-            "all rows of the same length."
-        ) from error
-    if vectors.ndim != 2:
-        raise ParameterError(
-            f"X has {vectors.ndim} dimension(s), not 2: pass one row a film "
-            "(a single film: vector.reshape(1, -1))."
-        )
-    if len(vectors) < least:
-        raise ParameterError(
-            f"X has {len(vectors)} row(s), but training needs at least {least} films: give more."
-        )
-    if vectors.shape[1] != (n_features or max(vectors.shape[1], 1)):
-        raise ParameterError(
-            f"X has rows of {vectors.shape[1]} numbers, but {n_features or 'at least 1'} "
-            "are needed: embed the texts as those that the classifier was fitted on."
-        )
-    bad_rows = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    if len(bad_rows):
-        raise ParameterError(
-            f"X holds NaN or infinite numbers in {len(bad_rows)} row(s), the first is row "
-            f"{bad_rows[0]}: leave these films out or embed them again."
-        )
-    return vectors
-
-
-def _first_odd_row(X: Any) -> str:
-    """Return which row is no list of numbers as long as the first one, for an error message."""
-    if not isinstance(X, (list, tuple)):
-        return f" (it is a {type(X).__name__})"
-    for row, values in enumerate(X):
-        try:
-            if np.asarray(values, dtype=np.float32).shape != np.shape(X[0]):
-                return f" (row {row} has not the length of row 0)"
-        except (TypeError, ValueError):
-            return f" (see row {row})"
-    return ""
-
-# %% ../nbs/03_classifier.ipynb #b89641e0
-def _check_parameters(parameters: dict[str, Any]) -> None:
-    """Raise ParameterError for the first parameter that is out of its range."""
-
-    def is_number(value: Any, low: float, high: float, kinds: tuple = (int, np.integer)) -> bool:
-        return isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high
-
-    hidden, thresholds = parameters["hidden"], parameters["thresholds"]
-    real = (int, float, np.integer, np.floating)
-    below_one = float(np.nextafter(1, 0))
-    widths = isinstance(hidden, (tuple, list)) and all(is_number(n, 1, 65_536) for n in hidden)
-    tuned = isinstance(thresholds, str) and thresholds in ("single", "per-genre")
-    patience, seed = parameters["patience"], parameters["random_state"]
-    good = {
-        "hidden": (widths, "a tuple of layer widths, such as (512, 256, 128)"),
-        "thresholds": (
-            tuned or is_number(thresholds, 0, below_one, real),
-            "'single', 'per-genre' or a probability below 1",
-        ),
-        "patience": (patience is None or is_number(patience, 1, 10**6), "None or from 1 on"),
-        "random_state": (seed is None or is_number(seed, 0, 2**64), "None or from 0 on"),
-    }
-    for name, low, high in (("epochs", 1, 10**6), ("batch_size", 2, 10**6), ("networks", 1, 100)):
-        good[name] = (is_number(parameters[name], low, high), f"a whole number from {low} on")
-    for name in ("dropout", "input_dropout", "validation_fraction"):
-        valid = is_number(parameters[name], 0, below_one, real)
-        good[name] = (valid, "a number from 0 to below 1")
-    good["lr"] = (is_number(parameters["lr"], 1e-12, 1e3, real), "a small number above 0")
-    good["weight_decay"] = (is_number(parameters["weight_decay"], 0, 1e3, real), "from 0 on")
-    for name, (valid, advice) in good.items():
-        if not valid:
-            raise ParameterError(f"{name} is {parameters[name]!r:.60}: it must be {advice}.")
-
-# %% ../nbs/03_classifier.ipynb #744fd25c
-_FORMAT = "movrec genre classifier"
-_FORMAT_VERSION = 1
-_HEADER_FILE = "classifier.json"
-
-
-def _unusable(folder: Path, reason: object) -> ModelError:
-    """Return the error for a folder that holds no usable classifier."""
-    text = " ".join(str(reason).split()).rstrip(".:")
-    return ModelError(
-        f"The classifier in {folder} cannot be used ({text[:200]}): train and save it again."
-    )
-
-
-def _replace_file(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there, so that nobody sees half of it."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _write_classifier(
-    folder: Path, header: dict[str, Any], tensors: dict[str, torch.Tensor]
-) -> None:
-    """Write the weights under a name of their own, then the JSON that points to them."""
-    from safetensors.torch import save
-
-    content = save(tensors)
-    digest = hashlib.sha256(content).hexdigest()
-    weights = folder / f"classifier-{digest[:12]}.safetensors"
-    about = {"format": _FORMAT, "format_version": _FORMAT_VERSION}
-    about |= {"weights": weights.name, "sha256": digest}
-    text = json.dumps(about | header, indent=1, ensure_ascii=False, allow_nan=False)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        older = set(folder.glob("classifier-*.safetensors"))
-        try:
-            _replace_file(weights, content)
-            _replace_file(folder / _HEADER_FILE, text.encode())
-        except BaseException:  # an interrupt with Ctrl-C too
-            if weights not in older:
-                weights.unlink(missing_ok=True)
-            raise
-        for path in older - {weights}:
-            path.unlink()
-    except OSError as error:
-        raise ModelError(
-            f"The classifier cannot be written to {folder} ({error.strerror or error}): "
-            "choose a folder that you may write to."
-        ) from error
-
-# %% ../nbs/03_classifier.ipynb #61d448fd
-def _read_classifier(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Read what `_write_classifier` wrote, and check that it is whole."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        header = json.loads((folder / _HEADER_FILE).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise ModelError(
-            f"There is no classifier in {folder} (no {_HEADER_FILE}): "
-            "pass the folder that GenreClassifier.save wrote."
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise _unusable(folder, f"{_HEADER_FILE} cannot be read: {error}") from error
-    if not isinstance(header, dict) or header.get("format") != _FORMAT:
-        raise _unusable(folder, f"{_HEADER_FILE} describes something else")
-    version = header.get("format_version")
-    if version != _FORMAT_VERSION:
-        raise _unusable(folder, f"its format is version {version!r}, not {_FORMAT_VERSION}")
-    name = header.get("weights")
-    if not isinstance(name, str) or name != Path(name).name or not name.endswith(".safetensors"):
-        raise _unusable(folder, f"{_HEADER_FILE} names no weights file")
-    try:
-        content = (folder / name).read_bytes()
-    except (OSError, ValueError) as error:
-        raise _unusable(folder, f"{name} is missing or unreadable") from error
-    if hashlib.sha256(content).hexdigest() != header.get("sha256"):
-        raise _unusable(folder, f"{name} is incomplete or changed, its checksum differs")
-    try:
-        return header, load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise _unusable(folder, f"{name} is no safetensors file") from error
-
-
-def _check_tensors(expected: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor]) -> None:
-    """Raise ValueError unless names, shapes and types are as expected, and all are numbers."""
-    if expected.keys() != tensors.keys():
-        raise ValueError("its weights are not those of the network that it describes")
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape or tensor.dtype != expected[name].dtype:
-            raise ValueError(f"its weights {name} have the wrong shape or type")
-        if not tensor.isfinite().all():
-            raise ValueError(f"its weights {name} are no numbers")
-
-
-def _check_header(header: dict[str, Any]) -> None:
-    """Raise ValueError unless the genres, thresholds and sizes in a header make sense."""
-    classes, thresholds = header["classes"], np.array(header["thresholds"], dtype=np.float64)
-    if not classes or not all(isinstance(name, str) for name in classes):
-        raise ValueError("its genres are no names")
-    if sorted(set(classes)) != classes:
-        raise ValueError("its genres are not in order")
-    if thresholds.shape != (len(classes),) or not ((thresholds >= 0) & (thresholds < 1)).all():
-        raise ValueError("its thresholds are no probabilities")
-    if not isinstance(header["n_features"], int) or not 1 <= header["n_features"] < 2**24:
-        raise ValueError("its vectors have no length")
-
 # %% ../nbs/03_classifier.ipynb #98f3b387
-class GenreClassifier(Parameters):
+@dataclass(eq=False, repr=False)
+class GenreClassifier(ClassifierMixin, Estimator):
     """Predict the genres of films from their document vectors.
 
     A feed-forward network with one output for each genre, trained with binary cross-entropy and
@@ -277,11 +83,14 @@ class GenreClassifier(Parameters):
         Seed of all that is random. On a CPU the same seed and films give the same networks.
     progress : bool, default True
         Show a progress bar with the loss on stderr.
+    classes : sequence of str or None, default None
+        None: `y` is a list of genre names a film. Otherwise `y` is a matrix of 0 and 1, these are
+        the names of its columns, and `predict` returns such a matrix. See the notes.
 
     Attributes
     ----------
     classes_ : array of str, shape (n_genres,)
-        The genres in alphabetical order: the columns of `predict_proba`.
+        The genres, the columns of `predict_proba`: in alphabetical order, or as in `classes`.
     thresholds_ : array of float, shape (n_genres,)
         The probability from which on `predict` names a genre.
     history_ : list of dict
@@ -304,50 +113,56 @@ class GenreClassifier(Parameters):
     Notes
     -----
     Training uses one CPU thread: networks as small as this one gain nothing from more.
+
+    Lists of names are what a catalogue holds, but no form that scikit-learn knows. With them
+    ``Pipeline``, ``cross_val_score`` and ``GridSearchCV`` work as long as the score is this class's
+    own; to scikit-learn it is then an estimator of no particular type, because a "classifier" would
+    have its `y` examined before it is split, and lists refused. With `classes` it is a multi-label
+    classifier, and everything scikit-learn does with one works: ``scoring="f1_macro"`` or
+    ``"average_precision"``, ``cross_val_predict``. A genre without any film in a fold then still
+    has its column, and a row may be all 0.
+
+    Examples
+    --------
+    >>> from movrec import Doc2VecEmbedder, GenreClassifier, load_sample
+    >>> films = load_sample().head(60)
+    >>> vectors = Doc2VecEmbedder(vector_size=20, epochs=2).fit_transform(films["overview"])
+    >>> classifier = GenreClassifier(hidden=(16,), epochs=3).fit(vectors, films["genres"])
+    >>> classifier.predict_proba(vectors).shape == (60, len(classifier.classes_))
+    True
+    >>> all(classifier.predict(vectors))
+    True
     """
 
-    def __init__(
-        self,
-        hidden: Sequence[int] = (512, 256, 128),
-        dropout: float = 0.2,
-        epochs: int = 50,
-        batch_size: int = 128,
-        lr: float = 1e-3,
-        *,
-        input_dropout: float = 0.4,
-        weight_decay: float = 0.0,
-        networks: int = 3,
-        validation_fraction: float = 0.1,
-        patience: int | None = 3,
-        thresholds: str | float = "single",
-        device: str | None = None,
-        random_state: int | None = 42,
-        progress: bool = True,
-    ) -> None:
-        self.hidden = hidden
-        self.dropout = dropout
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.input_dropout = input_dropout
-        self.weight_decay = weight_decay
-        self.networks = networks
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.thresholds = thresholds
-        self.device = device
-        self.random_state = random_state
-        self.progress = progress
+    kind: ClassVar[str] = "movrec genre classifier"
 
-    def fit(self, X: np.ndarray, genres: Sequence[Sequence[str]]) -> GenreClassifier:
+    hidden: Sequence[int] = field(default=(512, 256, 128), metadata={"check": check_hidden})
+    dropout: float = real(0.2, 0, 0.999)
+    epochs: int = whole(50, 1, 10**6)
+    batch_size: int = whole(128, 2, 10**6)
+    lr: float = real(1e-3, 1e-12, 1e3)
+    _: KW_ONLY
+    input_dropout: float = real(0.4, 0, 0.999)
+    weight_decay: float = real(0.0, 0, 1e3)
+    networks: int = whole(3, 1, 100)
+    validation_fraction: float = real(0.1, 0, 0.999)
+    patience: int | None = whole(3, 1, 10**6, optional=True)
+    thresholds: str | float = field(default="single", metadata={"check": check_thresholds})
+    device: str | None = None
+    random_state: int | None = whole(42, 0, 2**64, optional=True)
+    progress: bool = True
+    classes: Sequence[str] | None = field(default=None, metadata={"check": check_classes})
+
+    def fit(self, X: Any, y: Any) -> Self:
         """Train the networks and tune the thresholds.
 
         Parameters
         ----------
         X : array of float, shape (n_films, n_features)
             Document vectors, one row a film.
-        genres : sequence of sequences of str, length n_films
-            The genres of each film, at least one.
+        y : sequence of sequences of str, length n_films
+            The genres of each film, at least one; with `classes` an array of 0 and 1, shape
+            (n_films, n_genres).
 
         Returns
         -------
@@ -360,93 +175,22 @@ class GenreClassifier(Parameters):
             A parameter is out of range, `X` is no finite matrix, the lengths differ, or a film has
             no genres; the message names the first such row.
         """
-        from sklearn.preprocessing import MultiLabelBinarizer
-
-        _check_parameters(self.get_params())
-        vectors = _as_vectors(X, least=2)
-        genre_lists = as_genre_lists(genres, len(vectors))
-        device = choose_device(self.device)
-        binarizer = MultiLabelBinarizer()
-        labels = binarizer.fit_transform(genre_lists).astype(np.float32)
-        mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-        scale = vectors.std(axis=0, dtype=np.float64).astype(np.float32)
-        scale[scale < 1e-6 * np.abs(mean) + 1e-12] = 1.0  # a constant says nothing
-
-        trained = self._train((vectors - mean) / scale, labels, device)
+        self.check_parameters()
+        vectors = as_vectors(X, least=2)
+        classes, labels = classes_and_labels(y, self.classes, len(vectors))
+        mean, scale = mean_and_scale(vectors)
+        trained = train_networks(self, (vectors - mean) / scale, labels)
         # Only now: an interrupt leaves what was fitted before as it was.
-        self.networks_, self.history_, self.best_epochs_, judged = trained
-        self.classes_ = binarizer.classes_.astype(str)
-        self.n_features_in_ = vectors.shape[1]
-        self.mean_, self.scale_ = mean, scale
-        self.validation_films_ = np.flatnonzero(np.isfinite(judged).all(axis=1))
-        self.validation_probabilities_ = judged[self.validation_films_]
-        self.thresholds_ = self._find_thresholds(
-            labels[self.validation_films_], self.validation_probabilities_
-        )
+        self.classes_, self.networks_ = classes, trained.networks
+        self.mean_, self.scale_, self.n_features_in_ = mean, scale, vectors.shape[1]
+        self.history_, self.best_epochs_ = trained.history, trained.best_epochs
+        self.validation_films_ = trained.films_aside
+        self.validation_probabilities_ = trained.judged
+        truth = labels[trained.films_aside]
+        self.thresholds_ = chosen_thresholds(self.thresholds, truth, trained.judged)
         return self
 
-    def _train(
-        self, vectors: np.ndarray, labels: np.ndarray, device: torch.device
-    ) -> tuple[torch.nn.ModuleList, list[dict[str, float]], list[int], np.ndarray]:
-        """Train all networks, each with the next films of one shuffled order set aside.
-
-        The array holds what was predicted for films while they were set aside, else NaN.
-        """
-        import torch
-
-        random = np.random.SeedSequence(self.random_state)
-        order = np.random.default_rng(random).permutation(len(vectors))
-        step = round(len(vectors) * self.validation_fraction)
-        all_vectors, all_labels = (torch.from_numpy(part).to(device) for part in (vectors, labels))
-        trained, history, best_epochs = torch.nn.ModuleList(), [], []
-        total, votes = np.zeros_like(labels), np.zeros((len(labels), 1), dtype=np.float32)
-        with training_bar(self.networks * self.epochs, self.progress) as bar:
-            for number, seed in enumerate(random.generate_state(self.networks).tolist()):
-                aside = split_films(
-                    labels, self.validation_fraction, np.roll(order, -number * step)
-                )
-                with repeatable(seed, device):
-                    network = build_network(
-                        vectors.shape[1],
-                        labels.shape[1],
-                        self.hidden,
-                        self.dropout,
-                        self.input_dropout,
-                    )
-                    start_at_base_rates(network, labels[~aside])
-                    network.to(device)
-                    records, best_epoch = train_network(
-                        network,
-                        (all_vectors[~aside], all_labels[~aside]),
-                        (all_vectors[aside], labels[aside]),
-                        # With no weight decay, AdamW is Adam.
-                        torch.optim.AdamW(
-                            network.parameters(), lr=self.lr, weight_decay=self.weight_decay
-                        ),
-                        epochs=self.epochs,
-                        batch_size=self.batch_size,
-                        patience=self.patience,
-                        seed=seed,
-                        bar=bar,
-                    )
-                    if aside.any():
-                        total[aside] += network_probabilities(network, all_vectors[aside])
-                        votes[aside] += 1
-                trained.append(network.eval())
-                history += [{"network": number + 1, **record} for record in records]
-                best_epochs.append(best_epoch)
-        votes[votes == 0] = np.nan
-        return trained, history, best_epochs, total / votes
-
-    def _find_thresholds(self, truth: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-        """Return the thresholds that the parameter of this name asks for."""
-        if not isinstance(self.thresholds, str):
-            return np.full(truth.shape[1], float(self.thresholds))
-        if len(truth) == 0:
-            return np.full(truth.shape[1], 0.5)
-        return tune_thresholds(truth, probabilities, self.thresholds)
-
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each genre.
 
         Parameters
@@ -466,19 +210,11 @@ class GenreClassifier(Parameters):
         ParameterError
             `X` is no finite matrix of `n_features_in_` columns.
         """
-        import torch
+        self.check_fitted()
+        vectors = (as_vectors(X, self.n_features_in_) - self.mean_) / self.scale_
+        return mean_probabilities(self.networks_, vectors)
 
-        self._check_fitted()
-        vectors = (_as_vectors(X, self.n_features_in_) - self.mean_) / self.scale_
-        if not len(vectors):
-            return np.zeros((0, len(self.classes_)), dtype=np.float32)
-        tensor = torch.from_numpy(vectors).to(next(self.networks_.parameters()).device)
-        with one_thread():
-            return np.mean(
-                [network_probabilities(network, tensor) for network in self.networks_], axis=0
-            )
-
-    def predict(self, X: np.ndarray) -> list[list[str]]:
+    def predict(self, X: Any) -> Any:
         """Return the genres whose probability reaches `thresholds_`.
 
         Parameters
@@ -489,7 +225,8 @@ class GenreClassifier(Parameters):
         -------
         list of list of str
             The likeliest genre first. A film none of whose genres reaches its threshold gets the
-            likeliest one, so that no list is empty.
+            likeliest one, so that no list is empty. With `classes`: an array of 0 and 1, shape
+            (n_films, n_genres).
 
         Raises
         ------
@@ -498,14 +235,12 @@ class GenreClassifier(Parameters):
         ParameterError
             `X` is no finite matrix of `n_features_in_` columns.
         """
-        predictions = []
-        for row in self.predict_proba(X):
-            order = np.argsort(-row, kind="stable")
-            chosen = order[row[order] >= self.thresholds_[order]]
-            predictions.append(self.classes_[chosen if len(chosen) else order[:1]].tolist())
-        return predictions
+        probabilities = self.predict_proba(X)
+        if self.classes is not None:
+            return called_matrix(probabilities, self.thresholds_).astype(int)
+        return called_genres(probabilities, self.thresholds_, self.classes_)
 
-    def top_genres(self, X: np.ndarray, n: int = 3) -> list[list[tuple[str, float]]]:
+    def top_genres(self, X: Any, n: int = 3) -> list[list[tuple[str, float]]]:
         """Return the `n` likeliest genres of each film with their probabilities.
 
         Parameters
@@ -526,22 +261,19 @@ class GenreClassifier(Parameters):
         ParameterError
             `n` is no whole number from 1 on, or `X` no finite matrix of `n_features_in_` columns.
         """
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise ParameterError(f"n is {n!r:.60}: it must be a whole number from 1 on.")
-        result = []
-        for row in self.predict_proba(X):
-            order = np.argsort(-row, kind="stable")[:n]
-            result.append(list(zip(self.classes_[order].tolist(), row[order].tolist())))
-        return result
+        return likeliest_genres(self.predict_proba(X), self.classes_, n)
 
-    def score(self, X: np.ndarray, genres: Sequence[Sequence[str]]) -> float:
+    def score(self, X: Any, y: Any, sample_weight: None = None) -> float:
         """Return the micro-F1 of `predict`.
 
         Parameters
         ----------
         X : array of float, shape (n_films, n_features)
-        genres : sequence of sequences of str, length n_films
-            The true genres; one that the classifier does not know counts as missed.
+        y : sequence of sequences of str, length n_films
+            The true genres; one that the classifier does not know counts as missed. With `classes`
+            an array of 0 and 1.
+        sample_weight : None
+            There are no weights.
 
         Returns
         -------
@@ -553,57 +285,12 @@ class GenreClassifier(Parameters):
         NotFittedError
             Before `fit`.
         ParameterError
-            `X` or `genres` cannot be used.
+            `X` or `y` cannot be used.
         """
-        predictions = self.predict(X)
-        truth = as_genre_lists(genres, len(predictions), least=0)
-        hits = sum(len(set(given) & set(called)) for given, called in zip(truth, predictions))
-        total = sum(len(given) + len(called) for given, called in zip(truth, predictions))
-        return 2 * hits / total if total else 0.0
-
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the classifier to a folder: ``classifier.json`` and a safetensors file.
-
-        Parameters
-        ----------
-        folder : str or path
-            Made if it is not there. A classifier that is there stays usable until the new one is
-            complete; other files are left alone.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        ModelError
-            The folder cannot be written.
-        """
-        import torch
-
-        self._check_fitted()
-        tensors = {
-            name: value.detach().cpu().contiguous()
-            for name, value in self.networks_.state_dict().items()
-        }
-        tensors |= {"mean": torch.from_numpy(self.mean_), "scale": torch.from_numpy(self.scale_)}
-        parameters = self.get_params()
-        # The next machine may have another device, and a progress bar is a matter of taste.
-        del parameters["device"], parameters["progress"]
-        parameters["hidden"] = [int(units) for units in self.hidden]
-        header = {
-            "parameters": {
-                name: value.item() if isinstance(value, np.generic) else value
-                for name, value in parameters.items()
-            },
-            "classes": self.classes_.tolist(),
-            "thresholds": self.thresholds_.tolist(),
-            "n_features": self.n_features_in_,
-            "best_epochs": self.best_epochs_,
-            "history": self.history_,
-        }
-        _write_classifier(Path(folder), header, tensors)
+        return named_f1(y, self.predict(X), self.classes)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str], *, device: str | None = None) -> GenreClassifier:
+    def load(cls, folder: str | os.PathLike[str], *, device: str | None = None) -> Self:
         """Read a classifier that `save` wrote.
 
         Parameters
@@ -625,49 +312,16 @@ class GenreClassifier(Parameters):
         ParameterError
             This machine has no such device.
         """
-        chosen_device = choose_device(device)
-        header, tensors = _read_classifier(Path(folder))
-        try:
-            parameters = dict(header["parameters"])
-            parameters["hidden"] = tuple(parameters["hidden"])
-            classifier = cls(**parameters, device=device)
-            _check_parameters(classifier.get_params())
-            _check_header(header)
-            classifier._restore(header, tensors, chosen_device)
-        except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
-            raise _unusable(Path(folder), error) from error
+        classifier = super().load(folder)
+        classifier.device = device
+        classifier.networks_.to(choose_device(device))
         return classifier
 
-    def _restore(
-        self, header: dict[str, Any], tensors: dict[str, torch.Tensor], device: torch.device
-    ) -> None:
-        """Take over what was read from a folder; ValueError where it does not fit."""
-        import torch
+    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        return state_of(self)
 
-        n_features, n_genres = header["n_features"], len(header["classes"])
-        # The meta device has no memory to fill, whatever sizes a file claims.
-        with torch.device("meta"):
-            networks = torch.nn.ModuleList(
-                build_network(n_features, n_genres, self.hidden, self.dropout, self.input_dropout)
-                for _ in range(self.networks)
-            )
-            vector = torch.zeros(n_features)
-        _check_tensors(networks.state_dict() | {"mean": vector, "scale": vector}, tensors)
-        self.mean_, self.scale_ = tensors.pop("mean").numpy(), tensors.pop("scale").numpy()
-        if not (self.scale_ > 0).all():
-            raise ValueError("its scale is not above 0")
-        networks.load_state_dict(tensors, assign=True)
-        self.networks_ = networks.requires_grad_(False).to(device).eval()
-        self.classes_ = np.array(header["classes"], dtype=str)
-        self.thresholds_ = np.array(header["thresholds"], dtype=np.float64)
-        self.n_features_in_ = n_features
-        self.best_epochs_ = list(header["best_epochs"])
-        self.history_ = list(header["history"])
+    def _restore(self, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        vars(self).update(learned_from(self, description, arrays))
 
-    def _check_fitted(self) -> None:
-        """Raise NotFittedError before `fit`."""
-        if not hasattr(self, "networks_"):
-            raise NotFittedError(
-                "This GenreClassifier is not fitted yet: call fit(X, genres), or "
-                "GenreClassifier.load(folder), first."
-            )
+    def __sklearn_tags__(self) -> Any:
+        return multi_label_tags(super().__sklearn_tags__(), self.classes)

@@ -172,7 +172,7 @@ def save_part(
     folder = Path(folder)
     try:
         with new_folder(folder, _PART_FILE) as part:
-            whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+            whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
             save_file(whole, part / _ARRAY_FILE)
             content = {
                 "kind": kind,

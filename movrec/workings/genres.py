@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .core import ParameterError, check_choice
+from .core import ParameterError, check_choice, check_whole
 
 # %% auto #0
-__all__ = ['as_genre_lists', 'genre_matrix', 'as_genre_matrix', 'micro_f1', 'tune_thresholds', 'check_thresholds',
-           'chosen_thresholds', 'called_matrix', 'called_genres', 'genre_scores']
+__all__ = ['as_genre_lists', 'genre_matrix', 'as_genre_matrix', 'check_classes', 'classes_and_labels', 'multi_label_tags',
+           'micro_f1', 'tune_thresholds', 'check_thresholds', 'chosen_thresholds', 'called_matrix', 'called_genres',
+           'likeliest_genres', 'genre_scores', 'named_f1']
 
 # %% ../../nbs/workings/03_genres.ipynb #1bdd44e6
 def as_genre_lists(
@@ -156,6 +157,80 @@ def as_genre_matrix(labels: Any, classes: Sequence[str], n_films: int | None = N
         )
     return array.astype(np.float32)
 
+# %% ../../nbs/workings/03_genres.ipynb #two-forms-code
+def check_classes(name: str, classes: Any) -> None:
+    """Raise `ParameterError` unless it is None or a sequence of distinct genre names.
+
+    Examples
+    --------
+    >>> check_classes("classes", ["Comedy", "Drama"])
+    >>> check_classes("classes", ["Drama", "Drama"])
+    Traceback (most recent call last):
+        ...
+    movrec.workings.core.ParameterError: classes is ['Drama', 'Drama']: it must be None or distinct genre names, one for each column of y.
+    """
+    if classes is None:
+        return
+    names = [] if isinstance(classes, (str, bytes)) or not np.iterable(classes) else list(classes)
+    if not names or not all(isinstance(one, str) for one in names) or len({*names}) < len(names):
+        raise ParameterError(
+            f"{name} is {classes!r:.60}: it must be None or distinct genre names, one for each "
+            "column of y."
+        )
+
+
+def classes_and_labels(
+    y: Any, classes: Sequence[str] | None, n_films: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the genres and the matrix of labels that `y` stands for, in either form.
+
+    Parameters
+    ----------
+    y : sequence of sequences of str, or array of 0 and 1
+        The latter with `classes` only.
+    classes : sequence of str or None
+        The genres of the columns; None: those that occur in `y`, in alphabetical order.
+    n_films : int
+        How many films there are.
+
+    Returns
+    -------
+    (array of str, array of float32 of shape (n_films, n_genres))
+
+    Raises
+    ------
+    ParameterError
+        `y` is something else.
+
+    Examples
+    --------
+    >>> classes_and_labels([["Drama", "Comedy"], ["Drama"]], None, 2)[1]
+    array([[1., 1.],
+           [0., 1.]], dtype=float32)
+    """
+    if classes is not None:
+        return np.array(classes, dtype=str), as_genre_matrix(y, classes, n_films)
+    genres = as_genre_lists(y, n_films)
+    names = sorted({name for one in genres for name in one})
+    return np.array(names, dtype=str), genre_matrix(genres, names)
+
+
+def multi_label_tags(tags: Any, classes: Sequence[str] | None) -> Any:
+    """Return scikit-learn's tags of a classifier as they have to be for genres.
+
+    Examples
+    --------
+    >>> from sklearn.base import is_classifier
+    >>> from movrec import GenreClassifier
+    >>> is_classifier(GenreClassifier()), is_classifier(GenreClassifier(classes=["Drama", "War"]))
+    (False, True)
+    """
+    tags.classifier_tags.multi_class, tags.classifier_tags.multi_label = False, True
+    tags.target_tags.single_output, tags.target_tags.multi_output = False, True
+    if classes is None:
+        tags.estimator_type = None
+    return tags
+
 # %% ../../nbs/workings/03_genres.ipynb #30a29766
 def micro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Return the micro-averaged F1 of two multi-hot matrices: 2 hits / (given + predicted).
@@ -256,13 +331,13 @@ def tune_thresholds(
     return thresholds
 
 # %% ../../nbs/workings/03_genres.ipynb #chosen-thresholds
-def check_thresholds(thresholds: Any) -> None:
+def check_thresholds(name: str, thresholds: Any) -> None:
     """Raise `ParameterError` unless it is "single", "per-genre" or a probability below 1.
 
     Examples
     --------
-    >>> check_thresholds("per-genre")
-    >>> check_thresholds(1)
+    >>> check_thresholds("thresholds", "per-genre")
+    >>> check_thresholds("thresholds", 1)
     Traceback (most recent call last):
         ...
     movrec.workings.core.ParameterError: thresholds is 1: it must be 'single', 'per-genre' or a probability below 1.
@@ -271,7 +346,7 @@ def check_thresholds(thresholds: Any) -> None:
     number = isinstance(thresholds, (int, float, np.integer, np.floating))
     if not tuned and (not number or isinstance(thresholds, bool) or not 0 <= thresholds < 1):
         raise ParameterError(
-            f"thresholds is {thresholds!r:.60}: it must be 'single', 'per-genre' or a probability "
+            f"{name} is {thresholds!r:.60}: it must be 'single', 'per-genre' or a probability "
             "below 1."
         )
 
@@ -356,6 +431,41 @@ def called_genres(
         [str(classes[genre]) for genre in ranked if row[genre]] for ranked, row in zip(order, called)
     ]
 
+
+def likeliest_genres(
+    probabilities: np.ndarray, classes: Sequence[str], n: int
+) -> list[list[tuple[str, float]]]:
+    """Return the `n` likeliest genres of each film with their probabilities, likeliest first.
+
+    Parameters
+    ----------
+    probabilities : array of float, shape (n_films, n_genres)
+    classes : sequence of str
+        The genres of the columns.
+    n : int
+        How many; all of them if there are fewer.
+
+    Returns
+    -------
+    list of list of (str, float)
+
+    Raises
+    ------
+    ParameterError
+        `n` is no whole number from 1 on.
+
+    Examples
+    --------
+    >>> likeliest_genres(np.array([[0.25, 0.5, 0.125]]), ["Comedy", "Drama", "War"], 2)
+    [[('Drama', 0.5), ('Comedy', 0.25)]]
+    """
+    check_whole("n", n)
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :n]
+    return [
+        [(str(classes[genre]), float(row[genre])) for genre in ranked]
+        for ranked, row in zip(order, probabilities)
+    ]
+
 # %% ../../nbs/workings/03_genres.ipynb #ee5ed90e
 def genre_scores(
     truth: Sequence[Sequence[str]],
@@ -418,3 +528,33 @@ def genre_scores(
     for measure in ("precision", "recall", "f1"):
         averages.loc["macro avg", measure] = scores[measure].mean() if reported else 0.0
     return pd.concat([scores, averages]).astype({"support": int})
+
+
+def named_f1(y: Any, predicted: Any, classes: Sequence[str] | None = None) -> float:
+    """Return the micro-F1 of predicted genres, all of them lists of names or all in a matrix.
+
+    Parameters
+    ----------
+    y, predicted : sequences of sequences of str, or arrays of 0 and 1
+        What is given and what is named.
+    classes : sequence of str or None, default None
+        The genres of the columns, if they are arrays.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    ParameterError
+        The two differ in length, or are of another form.
+
+    Examples
+    --------
+    >>> named_f1([["Drama", "War"]], [["Drama"]]) == named_f1([[1, 1]], [[1, 0]], ["Drama", "War"])
+    True
+    """
+    if classes is not None:
+        return micro_f1(as_genre_matrix(y, classes, len(predicted)), predicted)
+    return float(genre_scores(y, predicted).loc["micro avg", "f1"])
