@@ -6,13 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from movrec.classifier import GenreClassifier
 from movrec.workings.core import ModelError, MovrecError, NotFittedError, ParameterError
-from movrec.workings.genres import genre_scores, micro_f1, tune_thresholds
+from movrec.workings.folders import load_part, save_part
+from movrec.workings.genres import genre_matrix, genre_scores, micro_f1, tune_thresholds
 from movrec.workings.network import choose_device
 
 GENRES = ["Action", "Comedy", "Drama", "Science Fiction"]
@@ -58,26 +60,20 @@ def copy(saved, tmp_path):
     return shutil.copytree(saved, tmp_path / "copy")
 
 
-def header_of(folder):
-    return json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+def description_of(folder):
+    return json.loads((folder / "part.json").read_text(encoding="utf-8"))["description"]
 
 
-def write_header(folder, **changes):
-    text = json.dumps(header_of(folder) | changes)
-    (folder / "classifier.json").write_text(text, encoding="utf-8")
+def rewrite(folder, change):
+    """Write the part anew, with right checksums, after `change` has had both its halves."""
+    description, arrays = load_part(folder, GenreClassifier.kind)
+    change(description, arrays)
+    save_part(folder, GenreClassifier.kind, description, arrays)
 
 
-def weights_of(folder):
-    return folder / header_of(folder)["weights"]
-
-
-def write_weights(folder, tensors):
-    """Replace the weights by others whose checksum is right."""
-    from safetensors.torch import save
-
-    content = save(tensors)
-    weights_of(folder).write_bytes(content)
-    write_header(folder, sha256=hashlib.sha256(content).hexdigest())
+def edit_json(folder, **changes):
+    content = json.loads((folder / "part.json").read_text(encoding="utf-8"))
+    (folder / "part.json").write_text(json.dumps(content | changes), encoding="utf-8")
 
 
 def one_sentence(error):
@@ -315,11 +311,11 @@ def test_random_state_may_be_none(data):
 
 
 def test_an_interrupted_fit_leaves_the_last_one(data, monkeypatch):
-    import movrec.classifier
+    import movrec.workings.training
 
     classifier = small().fit(*data)
     before = classifier.predict_proba(data[0])
-    train_epoch = movrec.workings.network._train_epoch
+    train_epoch = movrec.workings.training.train_epoch
     calls = []
 
     def interrupted(*arguments):
@@ -328,7 +324,7 @@ def test_an_interrupted_fit_leaves_the_last_one(data, monkeypatch):
             raise KeyboardInterrupt
         return train_epoch(*arguments)
 
-    monkeypatch.setattr(movrec.classifier, "_train_epoch", interrupted)
+    monkeypatch.setattr(movrec.workings.training, "train_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         classifier.fit(data[0][:, :5], [["Musical"]] * 300)
     assert np.array_equal(classifier.predict_proba(data[0]), before)
@@ -350,7 +346,8 @@ def test_importing_is_cheap():
     program = """
 import sys
 import movrec.classifier
-heavy = {"torch", "sklearn", "gensim", "safetensors", "matplotlib", "lancedb"} & set(sys.modules)
+heavy = {"torch", "sklearn.metrics", "gensim", "safetensors", "matplotlib", "lancedb"}
+heavy &= set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -577,49 +574,71 @@ def test_only_json_and_safetensors_are_written(saved):
     assert len(list(saved.iterdir())) == 2
 
 
+def test_a_classifier_of_a_matrix_can_be_saved(data, tmp_path):
+    labels = genre_matrix(data[1], GENRES[::-1]).astype(int)
+    classifier = small(classes=np.array(GENRES[::-1])).fit(data[0], labels)
+    classifier.save(tmp_path / "new")
+    loaded = GenreClassifier.load(tmp_path / "new")
+    assert loaded.classes_.tolist() == loaded.classes == GENRES[::-1]
+    assert np.array_equal(loaded.predict(data[0]), classifier.predict(data[0]))
+
+
 def test_a_classifier_with_numpy_parameters_can_be_saved(data, tmp_path):
     classifier = small(
         hidden=[np.int64(8)], epochs=np.int64(2), lr=np.float64(0.001), thresholds=np.float32(0.5)
     )
     classifier.fit(*data).save(tmp_path)
     assert GenreClassifier.load(tmp_path).hidden == (8,)
+    assert description_of(tmp_path)["parameters"]["thresholds"] == 0.5
 
 
-def test_saving_again_replaces_and_leaves_other_files_alone(copy, data):
-    (copy / "notes.txt").write_text("mine")
+def test_saving_again_replaces_but_no_other_files(copy, data, fitted):
     other = small(random_state=5).fit(*data)
     other.save(copy)
-    assert len(list(copy.iterdir())) == 3 and (copy / "notes.txt").read_text() == "mine"
+    assert len(list(copy.iterdir())) == 2
     loaded = GenreClassifier.load(copy)
     assert np.array_equal(loaded.predict_proba(data[0]), other.predict_proba(data[0]))
-    other.save(copy)
-    assert len(list(copy.iterdir())) == 3
-    GenreClassifier.load(copy)
+    (copy / "notes.txt").write_text("mine")
+    with pytest.raises(ModelError, match=r"notes\.txt"):
+        fitted.save(copy)
+    assert (copy / "notes.txt").read_text() == "mine"
+    loaded = GenreClassifier.load(copy)
+    assert np.array_equal(loaded.predict_proba(data[0]), other.predict_proba(data[0]))
 
 
 @pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-@pytest.mark.parametrize("file", ["safetensors", "json"])
-def test_a_failed_save_leaves_the_old_classifier(copy, fitted, data, monkeypatch, fault, file):
+@pytest.mark.parametrize("step", ["arrays", "json", "move"])
+def test_a_failed_save_leaves_the_old_classifier(copy, fitted, data, monkeypatch, fault, step):
     before = sorted(copy.iterdir())
-    replace = os.replace
-
-    def failing(source, target):
-        if str(target).endswith(file):
-            raise fault
-        replace(source, target)
-
     other = small(random_state=5).fit(*data)
-    monkeypatch.setattr(os, "replace", failing)
+
+    def failing(*arguments, **keywords):
+        raise fault
+
+    rename = Path.rename
+
+    def failing_move(source, target):
+        if target == copy and "old" not in source.suffixes[-2]:
+            raise fault
+        return rename(source, target)
+
+    if step == "arrays":
+        monkeypatch.setattr("safetensors.numpy.save_file", failing)
+    elif step == "json":
+        monkeypatch.setattr(Path, "write_text", failing)
+    else:
+        monkeypatch.setattr(Path, "rename", failing_move)
     with pytest.raises((ModelError, KeyboardInterrupt)):
         other.save(copy)
-    assert sorted(copy.iterdir()) == before
+    monkeypatch.undo()
+    assert sorted(copy.iterdir()) == before and len(list(copy.parent.iterdir())) == 1
     loaded = GenreClassifier.load(copy)
     assert np.array_equal(loaded.predict_proba(data[0]), fitted.predict_proba(data[0]))
 
 
 def test_a_folder_that_cannot_be_written(fitted, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ModelError, match="cannot be written") as error:
+    with pytest.raises(ModelError, match="cannot be saved") as error:
         fitted.save(tmp_path / "file" / "folder")
     one_sentence(error)
 
@@ -633,121 +652,138 @@ def a_file_in_its_place(folder):
     folder.write_text("")
 
 
-def no_header(folder):
-    (folder / "classifier.json").unlink()
+def no_json(folder):
+    (folder / "part.json").unlink()
 
 
-def empty_header(folder):
-    (folder / "classifier.json").write_text("")
+def empty_json(folder):
+    (folder / "part.json").write_text("")
 
 
-def half_a_header(folder):
-    text = (folder / "classifier.json").read_bytes()
-    (folder / "classifier.json").write_bytes(text[: len(text) // 2])
+def half_a_json(folder):
+    text = (folder / "part.json").read_bytes()
+    (folder / "part.json").write_bytes(text[: len(text) // 2])
 
 
-def binary_header(folder):
-    (folder / "classifier.json").write_bytes(b"\xff\xfe\x00")
+def binary_json(folder):
+    (folder / "part.json").write_bytes(b"\xff\xfe\x00")
 
 
-def a_list_as_header(folder):
-    (folder / "classifier.json").write_text("[]")
+def a_list_as_json(folder):
+    (folder / "part.json").write_text("[]")
 
 
-def a_deep_header(folder):
-    (folder / "classifier.json").write_text("[" * 100_000)
+def a_deep_json(folder):
+    (folder / "part.json").write_text("[" * 100_000)
+
+
+def another_description(folder):
+    edit_json(folder, description=description_of(folder) | {"thresholds_": [0.1] * 4})
 
 
 def no_weights(folder):
-    weights_of(folder).unlink()
+    (folder / "arrays.safetensors").unlink()
 
 
 def half_the_weights(folder):
-    content = weights_of(folder).read_bytes()
-    weights_of(folder).write_bytes(content[: len(content) // 2])
+    content = (folder / "arrays.safetensors").read_bytes()
+    (folder / "arrays.safetensors").write_bytes(content[: len(content) // 2])
 
 
 def one_byte_changed(folder):
-    content = bytearray(weights_of(folder).read_bytes())
+    content = bytearray((folder / "arrays.safetensors").read_bytes())
     content[-10] ^= 1
-    weights_of(folder).write_bytes(content)
+    (folder / "arrays.safetensors").write_bytes(content)
 
 
 def weights_that_are_none(folder):
-    weights_of(folder).write_bytes(b"pickle")
-    write_header(folder, sha256=hashlib.sha256(b"pickle").hexdigest())
+    (folder / "arrays.safetensors").write_bytes(b"pickle")
+    checksums = json.loads((folder / "part.json").read_text(encoding="utf-8"))["sha256"]
+    checksums["arrays.safetensors"] = hashlib.sha256(b"pickle").hexdigest()
+    edit_json(folder, sha256=checksums)
 
 
-def weights_elsewhere(folder):
-    shutil.copy(weights_of(folder), folder.parent / "x.safetensors")
-    write_header(folder, weights="../x.safetensors")
+def array(name, change):
+    """A damage: the array of that name is changed, and the checksum is right."""
+
+    def damage(folder):
+        def change_it(description, arrays):
+            arrays[name] = change(arrays[name])
+
+        rewrite(folder, change_it)
+
+    damage.__name__ = f"array {name}"
+    return damage
 
 
-def weights_with_nan(folder):
-    from safetensors.torch import load
-
-    tensors = load(weights_of(folder).read_bytes())
-    tensors["0.1.weight"][0, 0] = float("nan")
-    write_weights(folder, tensors)
-
-
-def weights_of_another_shape(folder):
-    from safetensors.torch import load
-
-    tensors = load(weights_of(folder).read_bytes())
-    tensors["0.1.weight"] = tensors["0.1.weight"][:, :5].clone()
-    write_weights(folder, tensors)
-
-
-def weights_of_another_type(folder):
-    from safetensors.torch import load
-
-    tensors = load(weights_of(folder).read_bytes())
-    write_weights(folder, {name: tensor.double() for name, tensor in tensors.items()})
+def with_nan(weights):
+    weights = weights.copy()
+    weights.flat[0] = np.nan
+    return weights
 
 
 def weights_missing_one(folder):
-    from safetensors.torch import load
+    rewrite(folder, lambda description, arrays: arrays.pop("mean"))
 
-    tensors = load(weights_of(folder).read_bytes())
-    del tensors["mean"]
-    write_weights(folder, tensors)
+
+def weights_too_many(folder):
+    rewrite(folder, lambda description, arrays: arrays.update(more=np.zeros(3)))
 
 
 def changed(**changes):
     def change(folder):
-        write_header(folder, **changes)
+        rewrite(folder, lambda description, arrays: description.update(changes))
 
     change.__name__ = f"changed {changes}"
     return change
 
 
+def missing(name):
+    def change(folder):
+        rewrite(folder, lambda description, arrays: description.pop(name))
+
+    change.__name__ = f"missing {name}"
+    return change
+
+
 def changed_parameter(name, value):
     def change(folder):
-        write_header(folder, parameters=header_of(folder)["parameters"] | {name: value})
+        rewrite(folder, lambda description, arrays: description["parameters"].update({name: value}))
 
     change.__name__ = f"changed {name} to {value}"
     return change
 
 
+def changed_json(**changes):
+    def change(folder):
+        edit_json(folder, **changes)
+
+    change.__name__ = f"json {changes}"
+    return change
+
+
 DAMAGES = [
-    no_folder, a_file_in_its_place, no_header, empty_header, half_a_header, binary_header,
-    a_list_as_header, a_deep_header, no_weights, half_the_weights, one_byte_changed,
-    weights_that_are_none, weights_elsewhere, weights_with_nan, weights_of_another_shape,
-    weights_of_another_type, weights_missing_one,
-    changed(format="another"), changed(format_version=2), changed(format_version=None),
-    changed(weights=7), changed(weights=""), changed(weights="classifier.json"),
-    changed(sha256=None), changed(parameters=None), changed(parameters={}),
-    changed(classes=GENRES[:3]), changed(classes=GENRES[::-1]), changed(classes=[1, 2, 3, 4]),
-    changed(classes="abcd"), changed(classes=[]), changed(classes={}),
-    changed(thresholds=[0.5]), changed(thresholds=[float("nan")] * 4),
-    changed(thresholds=[2.0] * 4), changed(thresholds="x"), changed(n_features=11),
-    changed(n_features=10**12), changed(n_features="10"), changed(n_features=True),
-    changed(best_epochs=None), changed(history=None),
+    no_folder, a_file_in_its_place, no_json, empty_json, half_a_json, binary_json,
+    a_list_as_json, a_deep_json, another_description, no_weights, half_the_weights,
+    one_byte_changed, weights_that_are_none, array("0.1.weight", with_nan),
+    array("0.1.weight", lambda weights: weights[:, :5]),
+    array("0.1.weight", lambda weights: weights.astype(np.float64)),
+    array("mean", with_nan), array("mean", lambda mean: mean[:5]), array("scale", np.zeros_like),
+    weights_missing_one, weights_too_many,
+    changed_json(kind="another"), changed_json(format=2), changed_json(format=None),
+    changed_json(sha256=None), changed_json(description=None),
+    changed(parameters=None), changed(parameters={}),
+    changed(classes_=GENRES[:3]), changed(classes_=GENRES[::-1]), changed(classes_=[1, 2, 3, 4]),
+    changed(classes_="abcd"), changed(classes_=[]), changed(classes_={}),
+    changed(classes_=["Drama"] * 4), changed(thresholds_=[0.5]),
+    changed(thresholds_=[float("nan")] * 4), changed(thresholds_=[2.0] * 4),
+    changed(thresholds_="x"), changed(n_features_in_=11), changed(n_features_in_=10**12),
+    changed(n_features_in_="10"), changed(n_features_in_=True), changed(best_epochs_=None),
+    changed(history_=None), missing("classes_"), missing("parameters"),
     changed_parameter("hidden", [10**9]), changed_parameter("hidden", 5),
     changed_parameter("hidden", [65536] * 50), changed_parameter("networks", 99),
     changed_parameter("dropout", 7), changed_parameter("unknown", 1),
-    changed_parameter("device", "cpu"),
+    changed_parameter("classes", GENRES[::-1]),
 ]  # fmt: skip
 
 
@@ -761,8 +797,8 @@ def test_a_damaged_classifier_is_refused(copy, damage):
 
 
 def test_another_version_is_named(copy):
-    write_header(copy, format_version=99)
-    with pytest.raises(ModelError, match="version 99"):
+    edit_json(copy, format=99)
+    with pytest.raises(ModelError, match="format 99"):
         GenreClassifier.load(copy)
 
 

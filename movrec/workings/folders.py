@@ -170,6 +170,9 @@ def save_part(
     from safetensors.numpy import save_file
 
     folder = Path(folder)
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if others := found - {_PART_FILE, _ARRAY_FILE}:  # they would go with the old part
+        raise ModelError(f"{folder} holds other files ({min(others)}): choose a new folder.")
     try:
         with new_folder(folder, _PART_FILE) as part:
             whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}

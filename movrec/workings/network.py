@@ -359,6 +359,7 @@ class Recipe(Protocol):
     device: str | None
     random_state: int | None
     progress: bool
+    classes: Sequence[str] | None
 
 
 def check_hidden(name: str, hidden: Any) -> None:
@@ -498,8 +499,9 @@ def learned_from(
     """
     classes, thresholds = (np.array(description[name]) for name in _DESCRIBED[:2])
     n_features, mean, scale = description["n_features_in_"], arrays["mean"], arrays["scale"]
-    if classes.ndim != 1 or classes.dtype.kind != "U" or len({*classes}) < len(classes):
-        raise ValueError("its genres are no names")
+    wanted = sorted({*classes.ravel().tolist()}) if recipe.classes is None else list(recipe.classes)
+    if classes.dtype.kind != "U" or classes.tolist() != wanted:
+        raise ValueError("its genres are no names in order")
     if thresholds.shape != classes.shape or not ((thresholds >= 0) & (thresholds < 1)).all():
         raise ValueError("its thresholds are no probabilities")
     if type(n_features) is not int or not 1 <= n_features < 2**24:
