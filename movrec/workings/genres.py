@@ -428,7 +428,8 @@ def called_genres(
     called = called_matrix(probabilities, thresholds)
     order = np.argsort(-probabilities, axis=1, kind="stable")
     return [
-        [str(classes[genre]) for genre in ranked if row[genre]] for ranked, row in zip(order, called)
+        [str(classes[genre]) for genre in ranked if row[genre]]
+        for ranked, row in zip(order, called)
     ]
 
 

@@ -507,7 +507,11 @@ def learned_from(
     if type(n_features) is not int or not 1 <= n_features < 2**24:
         raise ValueError("its vectors have no length")
     for array in (mean, scale):
-        if array.shape != (n_features,) or array.dtype != np.float32 or not np.isfinite(array).all():
+        if (
+            array.shape != (n_features,)
+            or array.dtype != np.float32
+            or not np.isfinite(array).all()
+        ):
             raise ValueError("its mean or its scale is not that of its vectors")
     if not (scale > 0).all():
         raise ValueError("its scale is not above 0")
