@@ -118,7 +118,7 @@ $(VENV)/.installed-%: settings.ini setup.py pyproject.toml constraints.txt | $(V
 	@[ -f $(VENV)/.installed-runtime ] || { \
 		echo "    The first time this downloads about half a gigabyte, and takes a minute or more."; \
 		[ "$$(uname -s)" != Linux ] || echo "    (On Linux, torch may bring CUDA with it:" \
-			"some 3 GB. CONTRIBUTING.md says how to do without.)"; }
+			"some 3 GB. docs/developing.md says how to do without.)"; }
 	@if [ ! -t 1 ]; then quiet=-qq; fi; \
 	$(PIP) install $$quiet --constraint constraints.txt --editable '.$(if $(filter runtime,$*),,[$*])'
 	@touch $(VENV)/.installed-runtime $@

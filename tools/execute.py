@@ -71,7 +71,7 @@ async def execute(path: Path, timeout: float, store: bool) -> str | None:
     """
     import nbformat
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
 
     notebook = read_notebook(path)
     answered = with_answers(notebook, name_of(path))
@@ -88,14 +88,10 @@ async def execute(path: Path, timeout: float, store: bool) -> str | None:
             store_widget_state=False,
         )
         try:
-            run = client.async_execute(stderr=subprocess.DEVNULL)  # the kernel's own log
-            await asyncio.wait_for(run, timeout)
-        except TimeoutError:
-            return f"not ready after {timeout:.0f} seconds"
-        except CellExecutionError as error:
-            return str(error)
-        except RuntimeError as error:  # DeadKernelError, above all
-            return repr(error)
+            async with asyncio.timeout(timeout) as limit:
+                await client.async_execute(stderr=subprocess.DEVNULL)  # the kernel's own log
+        except (CellExecutionError, DeadKernelError, TimeoutError) as error:
+            return f"not ready after {timeout:.0f} seconds" if limit.expired() else str(error)
     if store:
         made = {cell.id: cell for cell in answered.cells}
         for cell in notebook.cells:
