@@ -67,7 +67,8 @@ def test_an_exercise_notebook_is_its_lesson_without_outputs_and_answers(lesson):
     assert [cell.source for cell in code][: len(lesson_code)] == lesson_code
 
     text = "\n".join(cell.source for cell in made.cells if cell.cell_type == "markdown")
-    assert "<details" not in text
+    folds = re.findall(r"<details>\s*<summary>(\w+)", text)
+    assert set(folds) <= {"Hint"} and text.count("<details") == len(folds)
     assert re.search(rf"/blob/[\w./-]+/workshop/exercises/{lesson.name}\)", text)
     for picture in re.findall(r"\]\((\.\./[^)]+)\)", text):
         assert (FOLDER / picture).exists()
@@ -75,7 +76,7 @@ def test_an_exercise_notebook_is_its_lesson_without_outputs_and_answers(lesson):
         assert (FOLDER / other).exists()
 
     found = exercises.exercises_of(before, lesson.name)
-    assert len(found) == 3
+    assert len(found) >= 2
     for number, exercise in enumerate(found.values(), start=1):
         assert exercise.answer not in "\n".join(cell.source for cell in made.cells)
         below = [cell.id for cell in made.cells].index(f"exercise-{number}") + 1
@@ -138,13 +139,32 @@ def test_an_exercise_that_cannot_be_read_is_named(old, new, said):
     assert said in str(error.value)
 
 
+def test_exercises_are_numbered_in_the_order_in_which_they_stand():
+    with pytest.raises(SystemExit, match=r"its exercises are numbered \[1, 1\], count up from 1"):
+        exercises.exercises_of(notebook_of(GOOD, "Between them.", GOOD), "lesson.ipynb")
+
+
+def test_a_hint_reaches_the_attendee_and_the_answer_does_not():
+    hint = "<details><summary>Hint</summary>\n\nSix times seven.\n\n</details>\n\n"
+    text = GOOD.replace("<details><summary>Check", hint + "<details><summary>Check")
+    exercise = exercises.read_exercise(text, "here")
+    assert exercise == exercises.read_exercise(GOOD, "here").__class__(
+        1, exercise.statement, "answer = 6 * 7", exercise.check
+    )
+    assert hint.strip() in exercise.statement and "known" not in exercise.statement
+    late = GOOD.replace("<details><summary>Answer", hint + "<details><summary>Answer")
+    with pytest.raises(SystemExit, match="below a Hint if there is one"):
+        exercises.read_exercise(late, "here")
+
+
 def test_a_check_that_is_content_without_an_answer_fails_the_lesson():
     useless = exercises.read_exercise(GOOD.replace("answer == 42", "True"), "here")
     with pytest.raises(AssertionError, match="exercise 1 is content without an answer"):
         exec(exercises.fill_in(exercises.UNANSWERED_CELL, useless), {})
 
 
-WRONG_ANSWERS = {  # to the exercises of 00, and what is missing in them
+INGEST = ROOT / "nbs" / "01_ingest.ipynb"
+WRONG_ANSWERS = {  # to its exercises, and what is missing in them
     1: ('top_series = films["collection"].value_counts().tail(10)', "there are larger series"),
     2: ("tables, seconds = {10: films}, {10: 1.0}", "tables has no table for a chunk_size of 1000"),
     3: ("def twins(films):\n    return films.head(0)", "twins has to return these four rows"),
@@ -155,8 +175,8 @@ WRONG_ANSWERS = {  # to the exercises of 00, and what is missing in them
 def test_an_attendee_is_told_whether_an_answer_is_right(tmp_path):
     """No answer, a wrong one and the lesson's own, in the notebook that an attendee gets."""
     nbclient = pytest.importorskip("nbclient")
-    lesson = exercises.exercises_of(nbformat.read(LESSONS[0], as_version=4), LESSONS[0].name)
-    notebook = nbformat.read(FOLDER / LESSONS[0].name, as_version=4)
+    lesson = exercises.exercises_of(nbformat.read(INGEST, as_version=4), INGEST.name)
+    notebook = nbformat.read(FOLDER / INGEST.name, as_version=4)
     cells, told = [], {}
     for cell in notebook.cells:
         cells.append(cell)
