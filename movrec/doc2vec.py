@@ -26,7 +26,7 @@ from .workings.text import check_texts, tokenize
 if TYPE_CHECKING:
     from gensim.models.doc2vec import Doc2Vec
 
-# %% ../nbs/02_doc2vec.ipynb #a3768e3b
+# %% ../nbs/02_doc2vec.ipynb #87d09776
 @contextlib.contextmanager
 def _quiet_gensim() -> Iterator[None]:
     """Hold back gensim's log messages (a small corpus brings warnings that help nobody)."""
@@ -49,30 +49,6 @@ def _epoch_callback(bar: Any) -> Any:
             bar.update()
 
     return EpochProgress()
-
-# %% ../nbs/02_doc2vec.ipynb #c849d964
-# What gensim's Doc2Vec knows by the same name as Doc2VecEmbedder does.
-_GENSIM_PARAMETERS = (
-    "vector_size",
-    "dm",
-    "dbow_words",
-    "window",
-    "sample",
-    "min_count",
-    "negative",
-    "epochs",
-    "alpha",
-    "min_alpha",
-)
-
-
-@dataclass(frozen=True, eq=False)
-class _Trained:
-    """A gensim model with the parameters and the seed that it was trained with."""
-
-    model: "Doc2Vec"
-    parameters: dict[str, Any]
-    seed: int
 
 
 def _train_gensim(model: "Doc2Vec", documents: list[list[str]], progress: bool) -> None:
@@ -100,7 +76,31 @@ def _train_gensim(model: "Doc2Vec", documents: list[list[str]], progress: bool) 
                 callbacks=[_epoch_callback(bar)],
             )
 
-# %% ../nbs/02_doc2vec.ipynb #87d09776
+# %% ../nbs/02_doc2vec.ipynb #c849d964
+# What gensim's Doc2Vec knows by the same name as Doc2VecEmbedder does.
+_GENSIM_PARAMETERS = (
+    "vector_size",
+    "dm",
+    "dbow_words",
+    "window",
+    "sample",
+    "min_count",
+    "negative",
+    "epochs",
+    "alpha",
+    "min_alpha",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Trained:
+    """A gensim model with the parameters and the seed that it was trained with."""
+
+    model: "Doc2Vec"
+    parameters: dict[str, Any]
+    seed: int
+
+
 def _train(texts: list[str], parameters: dict[str, Any]) -> _Trained:
     """Train on texts with the parameters of a Doc2VecEmbedder."""
     from gensim.models.doc2vec import Doc2Vec
@@ -131,6 +131,18 @@ def _train(texts: list[str], parameters: dict[str, Any]) -> _Trained:
 def _known_tokens(model: "Doc2Vec", tokens: list[str]) -> list[str]:
     """Return those `tokens` that the model has a vector for."""
     return [token for token in tokens if token in model.wv.key_to_index]
+
+
+def _word_space(model: "Doc2Vec") -> WordSpace:
+    """Return what a gensim model knows of words."""
+    return WordSpace(model.wv.index_to_key, model.wv.expandos["count"], model.wv.vectors)
+
+
+def _check_words_are_trained(model: "Doc2Vec") -> None:
+    if not model.dm and not model.dbow_words:
+        raise ParameterError(
+            "This model has no word vectors, because dbow_words is 0: fit with dbow_words=1."
+        )
 
 # %% ../nbs/02_doc2vec.ipynb #aac81e7d
 def _infer(model: "Doc2Vec", tokens: list[str], epochs: int, seed: int) -> np.ndarray:
@@ -165,7 +177,7 @@ def _infer(model: "Doc2Vec", tokens: list[str], epochs: int, seed: int) -> np.nd
         )
     return vector[0]
 
-# %% ../nbs/02_doc2vec.ipynb #18cb2fe1
+
 _SHOW_PROGRESS_FROM = 500  # texts; below that inference is done in a second
 
 
@@ -182,18 +194,6 @@ def _infer_all(
     for number, text in enumerate(bar):
         vectors[number] = _infer(model, tokenize(text), epochs or model.epochs, trained.seed)
     return vectors
-
-# %% ../nbs/02_doc2vec.ipynb #254c3015
-def _word_space(model: "Doc2Vec") -> WordSpace:
-    """Return what a gensim model knows of words."""
-    return WordSpace(model.wv.index_to_key, model.wv.expandos["count"], model.wv.vectors)
-
-
-def _check_words_are_trained(model: "Doc2Vec") -> None:
-    if not model.dm and not model.dbow_words:
-        raise ParameterError(
-            "This model has no word vectors, because dbow_words is 0: fit with dbow_words=1."
-        )
 
 # %% ../nbs/02_doc2vec.ipynb #0df0f845
 def _model_arrays(model: "Doc2Vec") -> dict[str, np.ndarray]:
@@ -227,7 +227,7 @@ def _check_arrays(arrays: dict[str, np.ndarray], words: list[str], vector_size: 
         if arrays[name].shape != shape:
             raise ValueError(f"{name} has the shape {arrays[name].shape} instead of {shape}")
 
-# %% ../nbs/02_doc2vec.ipynb #62906925
+
 def _rebuilt(
     parameters: dict[str, Any], description: dict[str, Any], arrays: dict[str, np.ndarray]
 ) -> _Trained:
