@@ -7,549 +7,37 @@ __all__ = ['app', 'main']
 
 # %% ../nbs/09_cli.ipynb #8c7d770a
 import os
-import secrets
-import shutil
 import sys
 import warnings
 from collections.abc import Iterable
-from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import __version__
-from .workings.serve import copy_lessons, lesson_files, run_jupyterlab
+from .workings import options as typed
+from .workings import tables
 from movrec.workings.terminal import (
     check_question,
     close_stdout,
-    facts_of,
-    genre_table,
     given_text,
+    log_on_stderr,
     make_console,
-    measure_table,
     names_of,
-    print_films,
-    print_ingest_report,
     print_json,
     print_path,
+    recommend_films,
     records_of,
     replace_what_cannot_be_printed,
     say,
-    size_text,
-    title_without_quotes,
     years_of,
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Console
-    from rich.table import Table
 
     from movrec.recommend import Recommender
-
-# %% ../nbs/09_cli.ipynb #cca7a183
-app = typer.Typer(
-    name="movrec",
-    help="Recommend films by what they are about.",
-    epilog='Start with: movrec build, then: movrec recommend "Toy Story"',
-    add_completion=False,
-    # Help as plain text: it can be piped, read aloud and searched.
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-_DEFAULT_MODEL = "movrec-model"
-_MODEL_VARIABLE = "MOVREC_MODEL"
-
-_Model = Annotated[
-    str, typer.Option("--model", metavar="DIR", envvar=_MODEL_VARIABLE, help="The model folder.")
-]
-_GenreList = Annotated[
-    str | None,
-    typer.Option("--genres", metavar="A,B", help="Only films with at least one of these genres."),
-]
-_ExcludedList = Annotated[
-    str | None,
-    typer.Option("--exclude-genres", metavar="A,B", help="No film with any of these genres."),
-]
-_YearRange = Annotated[
-    str | None,
-    typer.Option("--years", metavar="FROM:TO", help="Only films of these years: 1990:1999, 1990:."),
-]
-_Language = Annotated[
-    str | None,
-    typer.Option("--language", metavar="XX", help="Only films of this original language: en, fr."),
-]
-_MinVotes = Annotated[
-    int | None,
-    typer.Option("--min-votes", metavar="N", help="Only films with at least so many votes."),
-]
-_AnyGenre = Annotated[
-    bool,
-    typer.Option("--any-genre", help="Search films that share no genre with the query as well."),
-]
-_Metric = Annotated[
-    str, typer.Option("--metric", metavar="METRIC", help="How near is measured: cosine or l2.")
-]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")]
-_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bars.")]
-_K = Annotated[int, typer.Option("-k", metavar="N", help="How many recommendations.")]
-_Space = Annotated[
-    str,
-    typer.Option(
-        "--space",
-        metavar="SPACE",
-        help="joined: plot, genres and title together; document: the plot's vector alone.",
-    ),
-]
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(f"movrec {__version__}")
-        raise typer.Exit()
-
-
-@app.callback()
-def _movrec(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
-        ),
-    ] = False,
-) -> None:
-    """Take the options that stand before a command."""
-
-# %% ../nbs/09_cli.ipynb #077fee8b
-def _read_and_build(file: str | None, out: str, quiet: bool, console: "Console") -> "Recommender":
-    """Build a model of a catalogue file, or of the sample, and print what came of it."""
-    from movrec.ingest import load_sample, read_movies
-    from movrec.recommend import Recommender
-
-    films = load_sample() if file is None else read_movies(file, progress=not quiet)
-    print_ingest_report(films, console)
-    recommender = Recommender.build(films, out, progress=not quiet)
-    seconds = sum(recommender.manifest["seconds"].values())
-    console.print(
-        f"Built a model of {len(recommender.films):,} films and {len(recommender.genres)} genres "
-        f"in {seconds:.0f} s."
-    )
-    print_path(f"It lies in {out} ({size_text(recommender)}).")
-    return recommender
-
-
-@app.command(
-    "build",
-    help="Build a recommender from a catalogue file.",
-    epilog="Example: movrec build movies_metadata.csv --out my-model",
-)
-def _build(
-    file: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="FILE",
-            help="Kaggle's movies_metadata.csv (also .gz or .zip), or a CSV or Parquet file with "
-            "the columns id, title, overview and genres. Without it: the sample catalogue.",
-        ),
-    ] = None,
-    out: Annotated[
-        str,
-        typer.Option(
-            "--out", metavar="DIR", envvar=_MODEL_VARIABLE, help="The model folder to write."
-        ),
-    ] = _DEFAULT_MODEL,
-    quiet: _Quiet = False,
-) -> None:
-    _read_and_build(file, out, quiet, make_console())
-    say(f'Now try: movrec recommend "TITLE"{_model_option(out)}')
-
-
-def _model_option(model: str) -> str:
-    """Return how a command names this model, which is not at all where it is the default."""
-    default = os.environ.get(_MODEL_VARIABLE) or _DEFAULT_MODEL
-    return "" if model == default else f' --model "{model}"'
-
-# %% ../nbs/09_cli.ipynb #d7611c67
-def _recommend_films(
-    recommender: "Recommender", query: list[str | int], **options: Any
-) -> "pd.DataFrame":
-    """Recommend; where several words are one title that lacks its quotes, say so."""
-    from movrec.workings.core import QueryError
-
-    try:
-        return recommender.recommend(query[0] if len(query) == 1 else query, **options)
-    except QueryError:
-        title = title_without_quotes(recommender, query)
-        if title is None:
-            raise
-        raise QueryError(f'A title of several words needs quotes around it: "{title}".') from None
-
-# %% ../nbs/09_cli.ipynb #72d622a8
-@app.command(
-    "recommend",
-    help="Recommend films like a film, several films or a plot.",
-    epilog='Example: movrec recommend "Toy Story" -k 5 --years 1990:1999',
-)
-def _recommend(
-    titles: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="TITLE",
-            help="A title, exact or nearly. Of several titles: films like all of them together.",
-        ),
-    ] = None,
-    k: _K = 10,
-    year: Annotated[
-        int | None,
-        typer.Option("--year", metavar="Y", help="The film's year, where several have its title."),
-    ] = None,
-    film_ids: Annotated[
-        list[int] | None,
-        typer.Option("--id", metavar="ID", help="A film by its id; may be given several times."),
-    ] = None,
-    text: Annotated[
-        str | None,
-        typer.Option("--text", metavar="PLOT", help="A plot instead of a film; - reads stdin."),
-    ] = None,
-    text_title: Annotated[
-        str | None,
-        typer.Option("--title", metavar="TITLE", help="The title that goes with --text."),
-    ] = None,
-    genres: _GenreList = None,
-    exclude_genres: _ExcludedList = None,
-    years: _YearRange = None,
-    language: _Language = None,
-    min_votes: _MinVotes = None,
-    any_genre: _AnyGenre = False,
-    space: _Space = "joined",
-    metric: _Metric = "cosine",
-    model: _Model = _DEFAULT_MODEL,
-    as_json: _Json = False,
-) -> None:
-    from movrec.recommend import Recommender
-
-    options = {
-        "k": k,
-        "match_genres": not any_genre,
-        "genres": names_of(genres),
-        "exclude_genres": names_of(exclude_genres),
-        "years": years_of(years),
-        "language": language,
-        "min_vote_count": min_votes,
-        "space": space,
-        "metric": metric,
-    }
-    titles, film_ids = titles or [], film_ids or []
-    check_question(titles, film_ids, year, text, text_title)
-    recommender = Recommender.open(model)
-    if text is None:
-        query = [*titles, *film_ids]
-        found = _recommend_films(recommender, query, year=year, **options)
-    else:
-        found = recommender.recommend_for_text(given_text(text), text_title, **options)
-    if as_json:
-        print_json(records_of(found))
-    else:
-        print_films(found, make_console())
-
-# %% ../nbs/09_cli.ipynb #d18404d6
-@app.command(
-    "genres",
-    help="Predict the genres of a plot.",
-    epilog='Example: movrec genres "A detective follows a killer through the rain."',
-)
-def _genres(
-    text: Annotated[
-        str, typer.Argument(metavar="TEXT", help="What the film is about; - reads it from stdin.")
-    ],
-    title: Annotated[
-        str | None, typer.Option("--title", metavar="TITLE", help="The title that goes with it.")
-    ] = None,
-    model: _Model = _DEFAULT_MODEL,
-    as_json: _Json = False,
-) -> None:
-    from movrec.recommend import Recommender
-
-    genres = Recommender.open(model).predict_genres(given_text(text), title)
-    if as_json:
-        print_json(records_of(genres))
-    else:
-        make_console().print(genre_table(genres))
-
-# %% ../nbs/09_cli.ipynb #260c2c51
-@app.command(
-    "info",
-    help="Say what is in a model, and check that it is intact.",
-    epilog="Example: movrec info --model my-model",
-)
-def _info(model: _Model = _DEFAULT_MODEL, as_json: _Json = False) -> None:
-    from rich.table import Table
-
-    from movrec.recommend import Recommender
-
-    recommender = Recommender.open(model)
-    if as_json:
-        manifest = {key: value for key, value in recommender.manifest.items() if key != "files"}
-        print_json({"path": model, **manifest, "genre_names": recommender.genres})
-        return
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for name, value in facts_of(recommender):
-        table.add_row(name, value)
-    make_console().print(table)
-
-# %% ../nbs/09_cli.ipynb #5167b2df
-@app.command(
-    "evaluate",
-    help="Measure how good a model's recommendations are.",
-    epilog="Example: movrec evaluate --ratings ratings_small.csv --links links_small.csv",
-)
-def _evaluate(
-    ratings: Annotated[
-        str | None,
-        typer.Option(
-            "--ratings",
-            metavar="FILE",
-            help="MovieLens' ratings: are the same people's films found?",
-        ),
-    ] = None,
-    links: Annotated[
-        str | None,
-        typer.Option("--links", metavar="FILE", help="MovieLens' links, which go with --ratings."),
-    ] = None,
-    k: _K = 10,
-    model: _Model = _DEFAULT_MODEL,
-    as_json: _Json = False,
-) -> None:
-    from movrec.evaluation import evaluate
-    from movrec.recommend import Recommender
-    from movrec.workings.core import ParameterError
-    from movrec.workings.sources import read_ratings
-
-    if (ratings is None) != (links is None):
-        raise ParameterError("--ratings and --links go together: give both files, or neither.")
-    rated = None if ratings is None else read_ratings(ratings, links)
-    measures = evaluate(Recommender.open(model), rated, k=k)
-    if as_json:
-        print_json(records_of(measures.reset_index(names="measure")))
-    else:
-        make_console().print(measure_table(measures, k))
-
-# %% ../nbs/09_cli.ipynb #020b1fe2
-_OutputFile = Annotated[
-    str, typer.Argument(metavar="FILE", help="Ends in .csv, .csv.gz, .parquet or .jsonl.")
-]
-
-
-@app.command(
-    "add",
-    help="Add films to a model, without training it again.",
-    epilog="Example: movrec add new_films.csv",
-)
-def _add(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A file such as `movrec build` reads.")
-    ],
-    model: _Model = _DEFAULT_MODEL,
-    quiet: _Quiet = False,
-) -> None:
-    from movrec.ingest import read_movies
-    from movrec.recommend import Recommender
-
-    console = make_console()
-    films = read_movies(file, progress=not quiet)
-    print_ingest_report(films, console)
-    recommender = Recommender.open(model)
-    added = recommender.add(films)
-    console.print(f"Added {added:,} films: the model now has {len(recommender.films):,}.")
-
-
-@app.command(
-    "export",
-    help="Write the recommendations for every film to a file.",
-    epilog="Example: movrec export recommendations.csv -k 20",
-)
-def _export(file: _OutputFile, k: _K = 10, model: _Model = _DEFAULT_MODEL) -> None:
-    from movrec.recommend import Recommender
-
-    recommender = Recommender.open(model)
-    path = recommender.export_recommendations(file, k)
-    print_path(f"Wrote the top {k} of {len(recommender.films):,} films to {path}.")
-
-
-@app.command(
-    "embeddings",
-    help="Write the vector of every film to a file.",
-    epilog="Example: movrec embeddings vectors.parquet --space document",
-)
-def _embeddings(
-    file: _OutputFile, space: _Space = "joined", model: _Model = _DEFAULT_MODEL
-) -> None:
-    from movrec.recommend import Recommender
-
-    recommender = Recommender.open(model)
-    path = recommender.export_embeddings(file, space=space)
-    print_path(f"Wrote the vectors of {len(recommender.films):,} films to {path}.")
-
-
-@app.command(
-    "download",
-    help="Download Kaggle's catalogue (needs the extra kaggle).",
-    epilog="Example: movrec download --to data",
-)
-def _download(
-    to: Annotated[
-        str | None,
-        typer.Option("--to", metavar="DIR", help="The folder to put it in [default: a cache]."),
-    ] = None,
-) -> None:
-    from movrec.ingest import download_movies
-
-    path = download_movies(None if to is None else Path(to))
-    # stdout holds the path alone: movrec build "$(movrec download)"
-    print(path)
-    say(f'Now try: movrec build "{path}"')
-
-# %% ../nbs/09_cli.ipynb #fb209aff
-@app.command(
-    "app",
-    help="Show the search box as a web page (needs the extra app).",
-    epilog="Example: movrec app --port 8900",
-)
-def _app(
-    model: _Model = _DEFAULT_MODEL,
-    port: Annotated[int, typer.Option("--port", metavar="N", help="The port of the page.")] = 8866,
-    host: Annotated[
-        str,
-        typer.Option("--host", metavar="HOST", help="Where to listen; others get in by 0.0.0.0."),
-    ] = "localhost",
-    token: Annotated[
-        str | None, typer.Option("--token", metavar="WORD", help="What a visitor has to know.")
-    ] = None,
-    no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Do not open the page in a browser.")
-    ] = False,
-    quiet: _Quiet = False,
-) -> None:
-    from movrec.workings.serve import check_page, serve
-
-    check_page(host, port)
-    if not Path(model).expanduser().exists():
-        say(f"There is no model in {model} yet: one of the sample catalogue is built first.")
-        _read_and_build(None, model, quiet, make_console())
-    if token is None and host not in ("localhost", "127.0.0.1", "::1"):
-        token = secrets.token_urlsafe(16)  # whoever can reach this computer could get in
-    ending = f"/?token={token}" if token else "/"
-    say(f"The search box is at http://{host}:{port}{ending} (Ctrl-C ends it).")
-    code = serve(model, host=host, port=port, open_browser=not no_browser, token=token)
-    if code:
-        raise typer.Exit(code)
-
-# %% ../nbs/09_cli.ipynb #f4eb217a
-@app.command(
-    "lab",
-    help="Copy the notebooks to a folder of yours and open JupyterLab there (needs the extra lab).",
-    epilog="Example: movrec lab my-notebooks",
-)
-def _lab(
-    folder: Annotated[
-        str, typer.Argument(metavar="DIR", help="The folder, made if it is not there.")
-    ] = "movrec-notebooks",
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force", help="Write what has changed anew; yours stays beside it, as NAME-old."
-        ),
-    ] = False,
-    copy_only: Annotated[
-        bool, typer.Option("--copy-only", help="Copy, and do not open JupyterLab.")
-    ] = False,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            "--port", metavar="N", min=1, max=65535, help="JupyterLab's port [default: a free one]."
-        ),
-    ] = None,
-    no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Do not open JupyterLab in a browser.")
-    ] = False,
-) -> None:
-    from movrec.workings.core import MovrecError
-
-    if not copy_only and util.find_spec("jupyterlab") is None:
-        raise MovrecError(
-            'JupyterLab is not installed: pip install "movrec[lab]", or take the notebooks alone '
-            "with --copy-only."
-        )
-    target = Path(folder).expanduser()
-    lessons = lesson_files()
-    left = copy_lessons(lessons, target, force)
-    print_path(f"The notebooks are in {folder}.")
-    if left:
-        names = ", ".join(left)
-        say(f"Left as they are, because they have changed: {names} (--force writes them anew).")
-    if copy_only:
-        return
-    say("JupyterLab opens there (Ctrl-C ends it).")
-    code = run_jupyterlab(target, min(lessons), port, not no_browser)
-    if code:
-        raise typer.Exit(code)
-
-# %% ../nbs/09_cli.ipynb #607551ac
-_DEMO_FILMS = ("Toy Story", "Vertical Limit")
-_DEMO_PLOT = (
-    "When her spaceship is stranded on a frozen moon, a young engineer has to win the trust of "
-    "the alien creatures that live under the ice, before an armed rescue fleet arrives to "
-    "destroy them."
-)
-
-
-def _own_name() -> str:
-    """Return how to call this command: its path, where the shell would not find it by name."""
-    called = Path(sys.argv[0])
-    return str(called) if called.stem == "movrec" and not shutil.which("movrec") else "movrec"
-
-
-@app.command(
-    "demo",
-    help="Build from the sample catalogue and show what movrec does.",
-    epilog="Example: movrec demo",
-)
-def _demo(
-    model: _Model = _DEFAULT_MODEL,
-    reuse: Annotated[
-        bool, typer.Option("--reuse", help="Use the model that is there instead of building one.")
-    ] = False,
-    quiet: _Quiet = False,
-) -> None:
-    from movrec.recommend import Recommender
-
-    console = make_console()
-    if reuse:
-        recommender = Recommender.open(model)
-    else:
-        recommender = _read_and_build(None, model, quiet, console)
-    for title in _DEMO_FILMS:
-        console.print()
-        print_films(recommender.recommend(title), console)
-    console.print(f"\nThe genres of a plot that is in no catalogue:\n\n  {_DEMO_PLOT}\n")
-    console.print(genre_table(recommender.predict_genres(_DEMO_PLOT)))
-    _print_next_steps(model, console)
-
-
-def _print_next_steps(model: str, console: "Console") -> None:
-    movrec, at = _own_name(), _model_option(model)
-    console.print(f"\nThe model lies in {model}. What to try next:\n")
-    for command in (
-        f'{movrec} recommend "The Matrix" --years 1990:1999{at}',
-        f'{movrec} recommend --text "A thief plans one last robbery in Paris."{at}',
-        f"{movrec} info{at}",
-        f"{movrec} --help",
-    ):
-        console.print(f"  {command}", soft_wrap=True)
 
 # %% ../nbs/09_cli.ipynb #0de4a637
 _TRACEBACK_VARIABLE = "MOVREC_TRACEBACK"
@@ -579,6 +67,35 @@ def _explain(error: Exception) -> int:
     say("Error: " + " ".join(message.split()))
     return code
 
+# %% ../nbs/09_cli.ipynb #cca7a183
+app = typer.Typer(
+    name="movrec",
+    help="Recommend films by what they are about.",
+    epilog='Start with: movrec build, then: movrec recommend "Toy Story"',
+    add_completion=False,
+    # Help as plain text: it can be piped, read aloud and searched.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"movrec {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _movrec(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
 # %% ../nbs/09_cli.ipynb #192f0a61
 def main(arguments: Iterable[str] | None = None) -> int:
     """Run the command `movrec`.
@@ -598,23 +115,21 @@ def main(arguments: Iterable[str] | None = None) -> int:
 
     Notes
     -----
-    Progress bars and notices go to stderr; stdout holds the answer alone. With the environment
-    variable ``MOVREC_TRACEBACK=1`` an error is raised instead of told, to see where it comes from.
+    Progress bars, notices and what the logger ``movrec`` has to say go to stderr; stdout holds the
+    answer alone. Progress bars show on a terminal only. With the environment variable
+    ``MOVREC_TRACEBACK=1`` an error is raised instead of told, to see where it comes from.
 
     Examples
     --------
-    >>> main(["--version"])  # doctest: +SKIP
-    movrec 0.1.0
+    >>> main(["--version"])  # doctest: +ELLIPSIS
+    movrec ...
     0
     """
     replace_what_cannot_be_printed()
-    if not sys.stderr.isatty():
-        # In a log, a progress bar is a line every ten seconds. tqdm reads this when it loads.
-        os.environ.setdefault("TQDM_MININTERVAL", "10")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = typer.main.get_command(app)
     try:
-        with warnings.catch_warnings():
+        with log_on_stderr(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = command.main(arguments or ["--help"], prog_name="movrec", standalone_mode=False)
         sys.stdout.flush()
@@ -628,3 +143,306 @@ def main(arguments: Iterable[str] | None = None) -> int:
     if code == 130:
         say("Interrupted.")
     return code or 0
+
+# %% ../nbs/09_cli.ipynb #077fee8b
+def _read_and_build(file: str | None, out: str, quiet: bool, console: "Console") -> "Recommender":
+    """Build a model of a catalogue file, or of the sample, and print what came of it."""
+    from movrec.ingest import load_sample, read_movies
+    from movrec.recommend import Recommender
+
+    films = load_sample() if file is None else read_movies(file, progress=not quiet)
+    tables.print_ingest_report(films, console)
+    recommender = Recommender.build(films, out, progress=not quiet)
+    seconds = sum(recommender.manifest["seconds"].values())
+    console.print(
+        f"Built a model of {len(recommender.films):,} films and {len(recommender.genres)} genres "
+        f"in {seconds:.0f} s."
+    )
+    print_path(f"It lies in {out} ({tables.size_text(recommender.path)}).")
+    return recommender
+
+
+@app.command(
+    "build",
+    help="Build a recommender from a catalogue file.",
+    epilog="Example: movrec build movies_metadata.csv --out my-model",
+)
+def _build(
+    file: typed.Catalogue = None,
+    out: typed.Out = typed.DEFAULT_MODEL,
+    quiet: typed.Quiet = False,
+) -> None:
+    _read_and_build(file, out, quiet, make_console())
+    say(f'Now try: movrec recommend "TITLE"{typed.model_option(out)}')
+
+# %% ../nbs/09_cli.ipynb #72d622a8
+@app.command(
+    "recommend",
+    cls=typed.DiverseCommand,
+    help="Recommend films like a film, several films or a plot.",
+    epilog='Example: movrec recommend "Toy Story" -k 5 --years 1990:1999',
+)
+def _recommend(
+    titles: typed.Titles = None,
+    k: typed.K = 10,
+    year: typed.Year = None,
+    film_ids: typed.FilmIds = None,
+    text: typed.PlotText = None,
+    text_title: typed.PlotTitle = None,
+    genres: typed.Genres = None,
+    exclude_genres: typed.ExcludedGenres = None,
+    years: typed.Years = None,
+    language: typed.Language = None,
+    min_votes: typed.MinVotes = None,
+    any_genre: typed.AnyGenre = False,
+    excluded: typed.Not = None,
+    diversity: typed.Diverse = 0.0,
+    space: typed.SpaceName = "joined",
+    metric: typed.MetricName = "cosine",
+    model: typed.Model = typed.DEFAULT_MODEL,
+    as_json: typed.Json = False,
+) -> None:
+    from movrec.recommend import Recommender
+
+    options: dict[str, Any] = {
+        "k": k,
+        "genres": names_of(genres),
+        "exclude_genres": names_of(exclude_genres),
+        "years": years_of(years),
+        "language": language,
+        "min_vote_count": min_votes,
+        "match_genres": not any_genre,
+        "space": space,
+        "metric": metric,
+    }
+    titles, film_ids = titles or [], film_ids or []
+    check_question(titles, film_ids, year, text, text_title)
+    recommender = Recommender.open(model)
+    if text is None:
+        found = recommend_films(recommender, [*titles, *film_ids], year=year, **options)
+    else:
+        found = recommender.recommend_for_text(given_text(text), text_title, **options)
+    if as_json:
+        print_json(records_of(found))
+    else:
+        tables.print_films(found, make_console())
+
+# %% ../nbs/09_cli.ipynb #d18404d6
+@app.command(
+    "genres",
+    help="Predict the genres of a plot.",
+    epilog='Example: movrec genres "A detective follows a killer through the rain."',
+)
+def _genres(
+    text: typed.GenreText,
+    title: typed.GenreTitle = None,
+    model: typed.Model = typed.DEFAULT_MODEL,
+    as_json: typed.Json = False,
+) -> None:
+    from movrec.recommend import Recommender
+
+    genres = Recommender.open(model).predict_genres(given_text(text), title)
+    if as_json:
+        print_json(records_of(genres))
+    else:
+        make_console().print(tables.genre_table(genres))
+
+
+@app.command(
+    "info",
+    help="Say what is in a model, and check that it is intact.",
+    epilog="Example: movrec info --model my-model",
+)
+def _info(model: typed.Model = typed.DEFAULT_MODEL, as_json: typed.Json = False) -> None:
+    from movrec.recommend import Recommender
+
+    recommender = Recommender.open(model)
+    if as_json:
+        manifest = {key: value for key, value in recommender.manifest.items() if key != "files"}
+        print_json({"path": model, **manifest, "genre_names": recommender.genres})
+    else:
+        make_console().print(tables.fact_table(recommender))
+
+# %% ../nbs/09_cli.ipynb #5167b2df
+@app.command(
+    "evaluate",
+    help="Measure how good a model's recommendations are.",
+    epilog="Example: movrec evaluate --ratings ratings_small.csv --links links_small.csv",
+)
+def _evaluate(
+    ratings: typed.Ratings = None,
+    links: typed.Links = None,
+    k: typed.K = 10,
+    model: typed.Model = typed.DEFAULT_MODEL,
+    as_json: typed.Json = False,
+) -> None:
+    from movrec.evaluation import evaluate
+    from movrec.recommend import Recommender
+    from movrec.workings.core import ParameterError
+    from movrec.workings.sources import read_ratings
+
+    if (ratings is None) != (links is None):
+        raise ParameterError("--ratings and --links go together: give both files, or neither.")
+    rated = None if ratings is None or links is None else read_ratings(ratings, links)
+    measures = evaluate(Recommender.open(model), rated, k=k)
+    if as_json:
+        print_json(records_of(measures.reset_index(names="measure")))
+    else:
+        make_console().print(tables.measure_table(measures, k))
+
+
+@app.command(
+    "export",
+    help="Write the recommendations for every film to a file.",
+    epilog="Example: movrec export recommendations.csv -k 20",
+)
+def _export(
+    file: typed.OutputFile, k: typed.K = 10, model: typed.Model = typed.DEFAULT_MODEL
+) -> None:
+    from movrec.recommend import Recommender
+
+    recommender = Recommender.open(model)
+    path = recommender.export_recommendations(file, k)
+    print_path(f"Wrote the top {k} of {len(recommender.films):,} films to {path}.")
+
+
+@app.command(
+    "embeddings",
+    help="Write the vector of every film to a file.",
+    epilog="Example: movrec embeddings vectors.parquet --space document",
+)
+def _embeddings(
+    file: typed.OutputFile,
+    space: typed.SpaceName = "joined",
+    model: typed.Model = typed.DEFAULT_MODEL,
+) -> None:
+    from movrec.recommend import Recommender
+
+    recommender = Recommender.open(model)
+    path = recommender.export_embeddings(file, space=space)
+    print_path(f"Wrote the vectors of {len(recommender.films):,} films to {path}.")
+
+# %% ../nbs/09_cli.ipynb #020b1fe2
+@app.command(
+    "add",
+    help="Add films to a model, without training it again.",
+    epilog="Example: movrec add new_films.csv",
+)
+def _add(
+    file: typed.NewFilms, model: typed.Model = typed.DEFAULT_MODEL, quiet: typed.Quiet = False
+) -> None:
+    from movrec.ingest import read_movies
+    from movrec.recommend import Recommender
+
+    console = make_console()
+    films = read_movies(file, progress=not quiet)
+    tables.print_ingest_report(films, console)
+    recommender = Recommender.open(model)
+    added = recommender.add(films)
+    console.print(f"Added {added:,} films: the model now has {len(recommender.films):,}.")
+
+
+@app.command(
+    "download",
+    help="Download Kaggle's catalogue (needs the extra kaggle).",
+    epilog="Example: movrec download --to data",
+)
+def _download(to: typed.DownloadFolder = None) -> None:
+    from movrec.ingest import download_movies
+
+    path = download_movies(None if to is None else Path(to))
+    # stdout holds the path alone: movrec build "$(movrec download)"
+    print(path)
+    say(f'Now try: movrec build "{path}"')
+
+# %% ../nbs/09_cli.ipynb #607551ac
+_DEMO_FILMS = ("Toy Story", "Vertical Limit")
+_DEMO_PLOT = (
+    "When her spaceship is stranded on a frozen moon, a young engineer has to win the trust of "
+    "the alien creatures that live under the ice, before an armed rescue fleet arrives to "
+    "destroy them."
+)
+
+
+@app.command(
+    "demo",
+    help="Build from the sample catalogue and show what movrec does.",
+    epilog="Example: movrec demo",
+)
+def _demo(
+    model: typed.Model = typed.DEFAULT_MODEL,
+    reuse: typed.Reuse = False,
+    quiet: typed.Quiet = False,
+) -> None:
+    from movrec.recommend import Recommender
+
+    console = make_console()
+    recommender = Recommender.open(model) if reuse else _read_and_build(None, model, quiet, console)
+    for title in _DEMO_FILMS:
+        console.print()
+        tables.print_films(recommender.recommend(title), console)
+    console.print(f"\nThe genres of a plot that is in no catalogue:\n\n  {_DEMO_PLOT}\n")
+    console.print(tables.genre_table(recommender.predict_genres(_DEMO_PLOT)))
+    console.print(f"\nThe model lies in {model}. What to try next:\n")
+    for command in typed.next_commands(model):
+        console.print(f"  {command}", soft_wrap=True)
+
+# %% ../nbs/09_cli.ipynb #fb209aff
+@app.command(
+    "app",
+    help="Show the search box as a web page (needs the extra app).",
+    epilog="Example: movrec app --port 8900",
+)
+def _app(
+    model: typed.Model = typed.DEFAULT_MODEL,
+    port: typed.PagePort = 8866,
+    host: typed.Host = "localhost",
+    token: typed.Token = None,
+    no_browser: typed.NoPage = False,
+    quiet: typed.Quiet = False,
+) -> None:
+    from movrec.recommend import Recommender
+    from movrec.workings.serve import check_page, page_address, serve, token_for
+
+    check_page(host, port)
+    if Path(model).expanduser().exists():
+        Recommender.open(model)  # a damaged model is told here, not in the page
+    else:
+        say(f"There is no model in {model} yet: one of the sample catalogue is built first.")
+        _read_and_build(None, model, quiet, make_console())
+    token = token_for(host) if token is None else token
+    say(f"The search box is at {page_address(host, port, token)} (Ctrl-C ends it).")
+    code = serve(model, host=host, port=port, open_browser=not no_browser, token=token)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command(
+    "lab",
+    help="Copy the notebooks to a folder of yours and open JupyterLab there (needs the extra lab).",
+    epilog="Example: movrec lab my-notebooks",
+)
+def _lab(
+    folder: typed.LabFolder = "movrec-notebooks",
+    force: typed.Force = False,
+    copy_only: typed.CopyOnly = False,
+    port: typed.LabPort = None,
+    no_browser: typed.NoLab = False,
+) -> None:
+    from movrec.workings.lab import check_jupyterlab, copy_lessons, lesson_files, run_jupyterlab
+
+    if not copy_only:
+        check_jupyterlab()
+    target = Path(folder).expanduser()
+    files = lesson_files()
+    left = copy_lessons(files, target, force)
+    print_path(f"The notebooks are in {folder}.")
+    if left:
+        names = ", ".join(left)
+        say(f"Left as they are, because they have changed: {names} (--force writes them anew).")
+    if copy_only:
+        return
+    say("JupyterLab opens there (Ctrl-C ends it).")
+    code = run_jupyterlab(target, min(files), port, not no_browser)
+    if code:
+        raise typer.Exit(code)
