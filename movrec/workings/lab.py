@@ -19,6 +19,10 @@ from .folders import write_file
 from .processes import run_server
 
 # %% ../../nbs/workings/09_lab.ipynb #c1ab0002
+# In a link: `](`, the way up but for one step, and the picture.
+_PICTURE = re.compile(r"(\]\((?:\.\./)*)\.\./(images/[\w.-]+)")
+
+
 def lesson_files() -> dict[str, bytes]:
     """Return the notebooks and the pictures in them: the name of each copy, and what is in it.
 
@@ -45,12 +49,10 @@ def lesson_files() -> dict[str, bytes]:
     files = {}
     for path in sorted([*notebooks.glob("[0-9]*.ipynb"), *notebooks.glob("workings/[0-9]*.ipynb")]):
         text = path.read_text(encoding="utf-8")
-        for name in re.findall(r"\.\./(images/[\w.-]+)", text):
+        for _, name in _PICTURE.findall(text):
             files[name] = (homes[0] / name).read_bytes()
-        # The copies lie one folder higher than their originals, as seen from the pictures.
-        files[path.relative_to(notebooks).as_posix()] = text.replace(
-            "../images/", "images/"
-        ).encode()
+        # Seen from the pictures, a copy lies one folder higher than its original.
+        files[path.relative_to(notebooks).as_posix()] = _PICTURE.sub(r"\1\2", text).encode()
     return files
 
 # %% ../../nbs/workings/09_lab.ipynb #lab-copy-code
