@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -143,9 +144,8 @@ def test_build_says_what_it_read_and_where_the_model_is(folder):
     assert re.search(r"Built a model of 602 films and \d+ genres in \d+ s\.", out)
     assert re.search(r"It lies in movrec-model \([\d.]+ MB\)", out)
     err = (folder / "build.err").read_text(encoding="utf-8")
-    assert "%" in err, "the progress bars are on stderr"
-    assert "Warning" not in err and "WARN" not in err
-    assert err.splitlines()[-1] == 'Now try: movrec recommend "TITLE"'
+    # Neither a warning nor a progress bar: this is no terminal.
+    assert err == 'Now try: movrec recommend "TITLE"\n'
 
 
 def test_build_tells_what_was_left_out(movrec, tmp_path, monkeypatch):
@@ -244,6 +244,12 @@ def test_the_command_answers_what_the_recommender_answers(movrec):
          recommender.recommend("Alien", match_genres=False, space="document", metric="l2")),
         (["--text", "A robot is lost in space.", "--title", "Lost"],
          recommender.recommend_for_text("A robot is lost in space.", "Lost")),
+        (["Toy Story", "--not", "Toy Story 3", "--not", "Aladdin (1992)"],
+         recommender.recommend("Toy Story", exclude=["Toy Story 3", "Aladdin (1992)"])),
+        (["Toy Story", "--diverse", "0.8"], recommender.recommend("Toy Story", diversity=0.8)),
+        (["--diverse", "Toy Story"], recommender.recommend("Toy Story", diversity=0.5)),
+        (["--text", "A robot is lost in space.", "--not", "Toy Story", "--diverse"],
+         recommender.recommend_for_text("A robot is lost in space.", exclude=["Toy Story"], diversity=0.5)),
     ):  # fmt: skip
         code, out, err = movrec("recommend", *arguments, "--json")
         assert code == 0, err
@@ -276,6 +282,7 @@ def test_genres_for_people(movrec):
 def test_no_film_passes_the_filters(movrec):
     code, out, err = movrec("recommend", "Alien", "--years", "1800:1801")
     assert code == 0 and "None" in out
+    assert "1800" in err and len(err.splitlines()) >= 1, "what to loosen is no part of the answer"
     assert movrec("recommend", "Alien", "--years", "1800:1801", "--json") == (0, "[]\n", "")
 
 
@@ -360,17 +367,18 @@ def test_download_prints_the_path_alone(movrec, monkeypatch):
 def test_lab_copies_the_notebooks_so_that_their_links_lead_somewhere(movrec, tmp_path):
     mine = tmp_path / "mine"
     assert movrec("lab", str(mine), "--copy-only") == (0, f"The notebooks are in {mine}.\n", "")
-    copies = sorted(path.name for path in mine.glob("*.ipynb"))
-    assert copies == sorted(path.name for path in (REPOSITORY / "nbs").glob("[0-9]*.ipynb"))
-    assert not list(mine.rglob("*.part"))
+    copies = sorted(path.relative_to(mine).as_posix() for path in mine.rglob("*.ipynb"))
+    nbs = REPOSITORY / "nbs"
+    assert copies == sorted(p.relative_to(nbs).as_posix() for p in nbs.rglob("[0-9]*.ipynb"))
+    assert not list(mine.rglob("*.part*"))
     targets = set()
     for name in copies:
         cells = json.loads((mine / name).read_text(encoding="utf-8"))["cells"]
         prose = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-        targets |= set(re.findall(r"\]\((?![a-z]+:|#)([^)\s#]+)", prose))
+        for target in re.findall(r"\]\((?![a-z]+:|#)([^)\s#]+)", prose):
+            targets.add(target)
+            assert (mine / name).parent.joinpath(target).is_file(), f"{name}: {target}"
     assert "02_doc2vec.ipynb" in targets and any(target.endswith(".png") for target in targets)
-    for target in targets:
-        assert (mine / target).is_file(), target
 
 
 def test_lab_leaves_what_somebody_has_changed(movrec, tmp_path):
@@ -403,7 +411,7 @@ def test_lab_in_a_place_where_nothing_can_be_written(movrec, tmp_path):
 
 
 def test_lab_without_jupyterlab(movrec, tmp_path, monkeypatch):
-    monkeypatch.setattr("movrec.cli.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     code, out, err = movrec("lab", str(tmp_path / "mine"))
     assert (code, out) == (2, "") and is_one_sentence(err)
     assert 'pip install "movrec[lab]"' in err
@@ -417,7 +425,8 @@ def test_lab_serves_the_notebooks_until_ctrl_c(tmp_path):
     pytest.importorskip("jupyterlab")
     port, log = free_port(), tmp_path / "log"
     command = [*START, "lab", "mine", "--no-browser", f"--port={port}"]
-    address = f"http://localhost:{port}/lab/tree/01_ingest.ipynb"
+    first = min(path.name for path in (REPOSITORY / "nbs").glob("[0-9]*.ipynb"))
+    address = f"http://localhost:{port}/lab/tree/{first}"
     token = {"JUPYTER_TOKEN": "for-the-test"}
     with server(command, address, log, cwd=tmp_path, extra_environment=token) as process:
         with urllib.request.urlopen(f"{address}?token=for-the-test") as page:
@@ -425,9 +434,8 @@ def test_lab_serves_the_notebooks_until_ctrl_c(tmp_path):
         listing = f"http://localhost:{port}/api/contents?token=for-the-test"
         with urllib.request.urlopen(listing) as answer:
             names = {item["name"] for item in json.load(answer)["content"]}
-        assert {"01_ingest.ipynb", "10_search_box.ipynb", "images"} == names - {
-            path.name for path in (REPOSITORY / "nbs").glob("0[1-5]*.ipynb")
-        }
+        lessons = {path.name for path in (REPOSITORY / "nbs").glob("[0-9]*.ipynb")}
+        assert names == {*lessons, "images", "workings"}
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all that it has started
         assert process.wait(timeout=60) == 0
         with pytest.raises(ProcessLookupError):
@@ -442,6 +450,80 @@ def test_demo(movrec):
         assert expected in out
     assert "Probability" in out and "The model lies in movrec-model." in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+# ---- notices ------------------------------------------------------------------------------------
+
+# The command with another sample, which is quick to build.
+SMALL_SAMPLE = """
+import sys
+from movrec import cli, ingest
+ingest.load_sample = lambda: ingest.read_movies("films.csv", progress=False)
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="a Unix shell's pipe")
+def test_a_log_holds_no_progress_bar(folder, tmp_path):
+    shutil.copy(folder / "films.csv", tmp_path)
+    subprocess.run(
+        ["sh", "-c", '"$0" -c "$1" demo 2>&1 | tee log', sys.executable, SMALL_SAMPLE],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    log = (tmp_path / "log").read_bytes().decode("utf-8")
+    assert log.startswith("Read films.csv") and "What to try next" in log
+    for litter in ("\r", "%|", "it/s", "\x1b"):
+        assert litter not in log
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are Unix")
+@pytest.mark.parametrize("quiet", [False, True])
+def test_progress_bars_show_on_a_terminal_unless_they_are_not_wanted(folder, tmp_path, quiet):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    pd.read_csv(folder / "films.csv").head(60).to_csv(tmp_path / "few.csv", index=False)
+    control, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        [*START, "build", "few.csv", *["--quiet"] * quiet],
+        cwd=tmp_path,
+        env=environment(TERM="xterm-256color"),
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    shown = ""
+    with suppress(OSError):  # how a terminal says that its last writer has gone
+        while part := os.read(control, 100_000):
+            shown += part.decode("utf-8", errors="replace")
+    os.close(control)
+    assert b"%" not in process.communicate(timeout=300)[0] and process.returncode == 0
+    assert ("%|" in shown) is not quiet
+    assert shown.splitlines()[-1].endswith('Now try: movrec recommend "TITLE"')
+
+
+def test_the_log_of_movrec_goes_to_stderr(movrec, monkeypatch):
+    import logging
+
+    from movrec.recommend import Recommender
+
+    whole = Recommender.open
+
+    def slow_open(path):
+        logging.getLogger("movrec").warning("The index is old.")
+        return whole(path)
+
+    monkeypatch.setattr(Recommender, "open", slow_open)
+    code, out, err = movrec("info", "--json")
+    assert code == 0 and json.loads(out) and err == "The index is old.\n"
+    assert movrec("info")[2] == "The index is old.\n", "once a line, however often main is called"
 
 
 # ---- what does not ------------------------------------------------------------------------------
@@ -466,6 +548,12 @@ MISTAKES = {
     "years that run backwards": (["recommend", "Alien", "--years", "1999:1990"], "1999"),
     "an unknown space": (["recommend", "Alien", "--space", "outer"], "joined"),
     "an unknown metric": (["recommend", "Alien", "--metric", "miles"], "cosine"),
+    "a film that cannot be left out": (
+        ["recommend", "Alien", "--not", "Toy Story 9"],
+        "Toy Story 3",
+    ),
+    "more diverse than that": (["recommend", "Alien", "--diverse", "7"], "--diverse"),
+    "diverse in words": (["recommend", "Alien", "--diverse=very"], "--diverse"),
     "an unknown option": (["recommend", "Alien", "--colour"], "movrec recommend --help"),
     "an unknown command": (["recomend", "Alien"], "recommend"),
     "an option without its value": (["recommend", "--years"], "--years"),

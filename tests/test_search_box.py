@@ -21,11 +21,10 @@ from movrec.recommend import Recommender, answer, diversify
 from movrec.search_box import SearchBox
 from movrec.workings.cards import error_html, film_html, genre_bars_html
 from movrec.workings.controls import Filters, LatestOnly
-from movrec.workings.core import MovrecError, ParameterError, QueryError
+from movrec.workings.core import ParameterError, QueryError
 from movrec.workings.explain import Explainer
 from movrec.workings.film_map import film_map, map_html
 from movrec.workings.question import Question
-from movrec.workings.serve import serve
 
 NASTY = [
     "<script>window.hacked = true</script>",
@@ -487,17 +486,6 @@ def test_the_map_of_a_catalogue_that_has_grown(nasty_recommender, tmp_path):
     assert film_map(recommender).shape == (25, 2)
     reopened = Recommender.open(recommender.path)  # whose manifest may know the older map by now
     assert film_map(reopened).shape == (25, 2)
-
-
-# ---- the page ------------------------------------------------------------------------------------
-
-
-def test_serve_says_what_is_missing(monkeypatch, small_model, tmp_path):
-    with pytest.raises(ParameterError, match="cannot be used"):
-        serve(small_model, port=70000)
-    monkeypatch.setattr(search_box.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MovrecError, match=r"pip install .movrec\[app\]"):
-        serve(small_model)
 
 
 def test_import_of_the_package_does_not_import_widgets():
