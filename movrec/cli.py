@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from movrec.recommend import Recommender
+    from movrec.workings.question import Space
 
 # %% ../nbs/09_cli.ipynb #0de4a637
 _TRACEBACK_VARIABLE = "MOVREC_TRACEBACK"
@@ -319,7 +320,7 @@ def _embeddings(
     from movrec.recommend import Recommender
 
     recommender = Recommender.open(model)
-    path = recommender.export_embeddings(file, space=space)
+    path = recommender.export_embeddings(file, space=cast("Space", space))
     print_path(f"Wrote the vectors of {len(recommender.films):,} films to {path}.")
 
 # %% ../nbs/09_cli.ipynb #020b1fe2
