@@ -50,6 +50,11 @@ def say_where_it_is_taught(app, what, name, value, options, lines: list[str]) ->
         lines += ["", f"In the notebook: :ref:`{title} <lesson-{short}>`", ""]
 
 
+def leave_out_requests(app, what, name, value, skip, options) -> bool | None:
+    """Leave out the methods `set_…_request` with which scikit-learn fits each estimator out."""
+    return True if re.fullmatch(r"set_\w+_request", name) else None
+
+
 def show_how_to_make_it(app, what, name, value, options, signature, returns):
     """The signature of a class, even where a base hides it behind `__new__`, as traitlets does."""
     if what == "class" and "__init__" in vars(value):
@@ -78,6 +83,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_html_math_renderer("mathml", (visit_inline_formula, None), (visit_formula, None))
     app.connect("autodoc-process-docstring", escape_docstring)
     app.connect("autodoc-process-docstring", say_where_it_is_taught)
+    app.connect("autodoc-skip-member", leave_out_requests)
     app.connect("autodoc-process-signature", show_how_to_make_it)
     app.connect("build-finished", put_the_notebooks_there)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -95,14 +95,18 @@ def public_names() -> dict[str, str]:
         loaded = importlib.import_module(f"movrec.{module}")
         for name in loaded.__all__:
             value = getattr(loaded, name)
-            if inspect.isroutine(value) or inspect.isclass(value):
+            if is_code(value) and value.__name__ == name:
                 below = vars(value) if inspect.isclass(value) else {}
-                methods = [
-                    f"{name}.{key}" for key in below if key[0] != "_" and callable(below[key])
-                ]
-                for full in (name, *methods):
-                    found.setdefault(full, f"movrec.{module}.{full}")
+                for key in ("", *(key for key in below if key[0] != "_")):
+                    if not key or callable(getattr(value, key, None)):
+                        full = f"{name}.{key}".strip(".")
+                        found.setdefault(full, f"movrec.{module}.{full}")
     return found
+
+
+def is_code(value: object) -> bool:
+    """Whether something is a function or a class, and no constant."""
+    return inspect.isroutine(value) or inspect.isclass(value)
 
 
 def link_names(text: str, names: dict[str, str]) -> str:
@@ -244,13 +248,18 @@ def reference_of(module: str, path: Path) -> str:
     file = f"movrec/{module.replace('.', '/')}.py"
     source = f"{settings['git_url']}/blob/{settings['branch']}/{file}"
     loaded = importlib.import_module(f"movrec.{module}")
-    listed = [name for name in loaded.__all__ if callable(getattr(loaded, name))]
+    listed = [name for name in loaded.__all__ if is_code(getattr(loaded, name))]
     lines = [f".. py:currentmodule:: movrec.{module}", "", *title_lines(f"movrec.{module}")]
-    lines += [f"Notebook: :doc:`/{name_of(path).removesuffix('.ipynb')}`. Source: `{file}"]
-    lines[-1] += f" <{source}>`__ on GitHub."
+    lines += [f"Notebook: :doc:`/{name_of(path).removesuffix('.ipynb')}`. "]
+    lines[-1] += f"Source: `{file} <{source}>`__ on GitHub."
     lines += ["", ".. autosummary::", "   :nosignatures:", "", *(f"   {name}" for name in listed)]
-    lines += ["", f".. automodule:: movrec.{module}", "   :members:", "   :undoc-members:"]
-    return "\n".join([*lines, "   :show-inheritance:", ""])
+    lines += ["", f".. automodule:: movrec.{module}", "   :members:", "   :show-inheritance:"]
+    for name in loaded.__all__:
+        if name not in listed:
+            value = repr(getattr(loaded, name))
+            lines += ["", f".. py:data:: movrec.{module}.{name}"]
+            lines += [f"   :value: {value}"] * (" at 0x" not in value)
+    return "\n".join([*lines, ""])
 
 
 def reference_index() -> str:
