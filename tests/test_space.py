@@ -1,5 +1,6 @@
 """Odd films, other embedders and damaged parts: what lesson 04 cannot show."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -94,7 +95,7 @@ def test_any_number_of_text_blocks(films, sizes):
     longer = [1000 * blocks[0], *blocks[1:]]
     np.testing.assert_allclose(space.text_features(longer), text, atol=1e-6)
     starts = np.cumsum([0, *sizes])
-    parts = [text[:, a:b] for a, b in zip(starts, starts[1:])]
+    parts = [text[:, a:b] for a, b in itertools.pairwise(starts)]
     for part in parts:
         np.testing.assert_allclose(np.linalg.norm(part, axis=1), len(sizes) ** -0.5, rtol=1e-4)
         assert np.linalg.norm(part.mean(axis=0)) < 0.15

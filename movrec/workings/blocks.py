@@ -47,9 +47,7 @@ class Block(Protocol):
         """Learn from a film table, and return itself."""
         ...
 
-    def transform(
-        self, films: pd.DataFrame, probabilities: np.ndarray | None = None
-    ) -> np.ndarray:
+    def transform(self, films: pd.DataFrame, probabilities: np.ndarray | None = None) -> np.ndarray:
         """Return an array of shape (n_films, size), float32: unit vectors, zeros for no evidence."""
         ...
 
@@ -103,9 +101,7 @@ class GenreBlock:
         self.rarity_ = dict(zip(names, rarity.tolist()))
         return self
 
-    def transform(
-        self, films: pd.DataFrame, probabilities: np.ndarray | None = None
-    ) -> np.ndarray:
+    def transform(self, films: pd.DataFrame, probabilities: np.ndarray | None = None) -> np.ndarray:
         """Return genre vectors.
 
         Parameters
@@ -256,9 +252,7 @@ class TitleBlock:
         self.unseen_ = max(self.rarity_.values(), default=1.0)
         return self
 
-    def transform(
-        self, films: pd.DataFrame, probabilities: np.ndarray | None = None
-    ) -> np.ndarray:
+    def transform(self, films: pd.DataFrame, probabilities: np.ndarray | None = None) -> np.ndarray:
         """Return a signature for each `title`: (n, size), float32; `probabilities` are not read."""
         return title_signatures(films["title"].tolist(), self.rarity_, self.size, self.unseen_)
 
@@ -324,9 +318,7 @@ class YearBlock:
         self.typical_ = int(np.median(years)) if len(years) else None
         return self
 
-    def transform(
-        self, films: pd.DataFrame, probabilities: np.ndarray | None = None
-    ) -> np.ndarray:
+    def transform(self, films: pd.DataFrame, probabilities: np.ndarray | None = None) -> np.ndarray:
         """Return a point for each `year`, zeros without that column; `probabilities` are not read."""
         if "year" not in films:
             return np.zeros((len(films), self.size), dtype=np.float32)
