@@ -383,7 +383,7 @@ def load_embedder(folder: str | os.PathLike[str]) -> Embedder:
     found = _EMBEDDERS.get(kind)
     if found is None:
         raise ModelError(
-            f"{Path(folder)} holds a {kind}, and no embedder of that kind is registered: "
+            f"{Path(folder)} holds {kind!r}, and no embedder of that kind is registered: "
             "import the module that it comes from first."
         )
     if isinstance(found, str):
