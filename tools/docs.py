@@ -257,7 +257,7 @@ def reference_of(module: str, path: Path) -> str:
     for name in loaded.__all__:
         if name not in listed:
             value = repr(getattr(loaded, name))
-            lines += ["", f".. py:data:: movrec.{module}.{name}"]
+            lines += ["", f".. py:data:: {name}", f"   :module: movrec.{module}"]
             lines += [f"   :value: {value}"] * (" at 0x" not in value)
     return "\n".join([*lines, ""])
 
