@@ -18,7 +18,7 @@ from movrec.doc2vec import Doc2VecEmbedder
 from movrec.ingest import read_movies
 from movrec.recommend import Recommender
 from movrec.workings.core import CatalogueError, ModelError, ParameterError, QueryError
-from movrec.workings.question import film_filter, sql_literal
+from movrec.workings.question import FilmFilter, sql_literal
 from movrec.workings.text import normalize_title
 from movrec.workings.titles import TitleIndex
 
@@ -365,7 +365,7 @@ def test_a_filter_takes_text_and_numbers_only():
     for value in [None, [1], True, float("nan"), b"x"]:
         with pytest.raises(ParameterError):
             sql_literal(value)
-    assert film_filter(genres=[], exclude_genres=[], years=(None, None)) is None
+    assert FilmFilter(genres=(), exclude_genres=(), years=(None, None)).sql() is None
 
 
 # ---- the folder ----------------------------------------------------------------------------------
