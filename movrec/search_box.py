@@ -8,7 +8,7 @@ __all__ = ['SearchBox']
 # %% ../nbs/10_search_box.ipynb #2a5fc26b
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from .recommend import answer, films_of, merge, what_to_loosen
 from movrec.workings.cards import (
     STYLE,
     FilmCard,
@@ -26,9 +25,9 @@ from movrec.workings.cards import (
     status_html,
 )
 from .workings.controls import Filters, LatestOnly
-from .workings.explain import Explainer
 from .workings.film_map import film_map, map_html, map_key_html, map_picture, map_style
-from .workings.question import Question
+from .workings.question import FilmFilter, Question
+from .workings.text import Plot
 
 if TYPE_CHECKING:
     from movrec.recommend import Recommender
@@ -55,14 +54,17 @@ def _work_out(
     """Answer a question; whatever goes wrong becomes part of the answer."""
     try:
         with _one_search_at_a_time:
-            found = answer(recommender, question, **how, **merge(active))
-            genres = recommender.predict_genres(question.text) if question.text else None
-            asked = films_of(recommender, question.films)
-            predicted = genres.loc[genres["predicted"], "genre"] if genres is not None else ()
-            explainer = Explainer(recommender, asked, question.text, predicted)
-            films = films_of(recommender, found["id"])
-            reasons = [explainer.reasons(film) for _, film in films.iterrows()]
-            hints = [] if len(found) else what_to_loosen(recommender, question, how, active)
+            conditions = {k: v for _, given in active.values() for k, v in given.items()}
+            conditions = {k: tuple(v) if isinstance(v, list) else v for k, v in conditions.items()}
+            left = len(recommender.films) - len(question.films) - len(question.exclude)
+            if left < 1:
+                return _Answer(recommender.films.iloc[:0].assign(similarity=pd.Series(dtype=float)))
+            how = {**how, "k": min(how["k"], left)}
+            answer = recommender.answer(replace(question, where=FilmFilter(**conditions), **how))
+            found = answer.films
+            genres = answer.reading.genre_table() if answer.reading is not None else None
+            reasons = recommender.explain(answer)
+            hints = [] if len(found) else recommender.what_to_loosen(answer)
         return _Answer(found, reasons, genres, hints)
     except Exception as error:  # a box has nobody else to tell
         return _Answer(recommender.films.iloc[:0], error=error)
@@ -268,12 +270,13 @@ class SearchBox(widgets.VBox):
             self._show_suggestions(films)
 
     def _on_describe(self, change: dict[str, Any]) -> None:
-        question = Question(text=change["new"])
-        if question and question.text != self.query.text:
+        text = change["new"]
+        question = Question(plot=Plot(text)) if text.strip() else Question()
+        if question and question.plot != self.query.plot:
             # One plot that grows is one step of the trail.
-            grows = bool(self.query.text) and not self.query.disliked
+            grows = bool(self.query.plot) and not self.query.exclude
             self._pose(question, delay=0.5, in_place=grows)
-        elif not question and self.query.text:
+        elif not question and self.query.plot:
             self._asking.cancel()
             self._say("Say in a few sentences what the film is about.")
 
@@ -305,7 +308,7 @@ class SearchBox(widgets.VBox):
         text : str
             What the film is about.
         """
-        self._pose(Question(text=text), wait=True)
+        self._pose(Question(plot=Plot(text)), wait=True)
 
     def back(self, steps: int = 1) -> None:
         """Return to what was asked before; nothing happens where nothing was.
@@ -365,9 +368,9 @@ class SearchBox(widgets.VBox):
             self._chosen = film_name(self.recommender.find(question.films[0]))
             self._typed.value = self._chosen
             self._show_suggestions(self.recommender.films.iloc[:0])
-        elif question.text != self._plot.value:
-            self._plot.value = question.text
-        if question.text:
+        elif question.plot and question.plot.overview != self._plot.value:
+            self._plot.value = question.plot.overview
+        if question.plot:
             self._mode.index = 1
 
     # ---- showing ----
@@ -411,9 +414,9 @@ class SearchBox(widgets.VBox):
         if question.films:
             text = " + ".join(film_name(self.recommender.find(film)) for film in question.films)
         else:
-            text = f"“{question.text.strip()}”"
-        if question.disliked:
-            names = (self.recommender.find(film)["title"] for film in question.disliked)
+            text = f"“{question.plot.overview.strip()}”" if question.plot else ""
+        if question.exclude:
+            names = (self.recommender.find(film)["title"] for film in question.exclude)
             text += f", but not {', '.join(names)}"
         return text if len(text) <= longest else text[: longest - 1] + "…"
 
@@ -464,5 +467,5 @@ class SearchBox(widgets.VBox):
         if self._places is None or not self._show_map.value:
             return
         rows = {int(film): row for row, film in enumerate(self.recommender.films["id"])}
-        asked = films_of(self.recommender, self.query.films)
+        asked = self.recommender.films_of(self.query.films)
         self._map_marks.value = map_html(self._places, asked, self.results, rows, self._map_class)
