@@ -555,9 +555,14 @@ def test_report_in_a_shell_is_aligned(tmp_path):
     assert "8 rows read, 3 films kept, 5 rows dropped" in lines[0]
     assert max(len(line) for line in lines) <= 80
     assert len(report.examples) == 3
-    rule = next(line for line in lines if line.startswith("---"))
-    for start in [match.start() for match in re.finditer(" -", rule)]:
-        assert all(line[start : start + 1] in ("", " ") for line in lines[2:])
+    header, *rows = lines[2:]
+    assert re.split("  +", header) == ["dropped for", "rows", "e.g. row", "title", "cell"]
+    assert len(rows) == 3
+    for name in ("rows", "e.g. row"):  # to the right, and blanks before the next column
+        end = header.index(name) + len(name)
+        assert all(re.fullmatch(r"[\d ]  ", row[end - 1 : end + 2]) for row in rows)
+    title = header.index("title")
+    assert all(row[title:].startswith("A title") for row in rows)
 
 
 def test_report_in_a_notebook_is_escaped(tmp_path):
