@@ -104,7 +104,7 @@ class FilmFilter:
     >>> print(mild.sql())
     array_has_any(genres, ['Comedy']) AND year >= 1990
     >>> mild.in_words()
-    {'genres': 'Comedy', 'years': 'from 1990'}
+    {'genres': 'with Comedy', 'years': 'from 1990'}
     """
 
     genres: tuple[str, ...] = ()
@@ -156,13 +156,13 @@ class FilmFilter:
     def in_words(self) -> dict[str, str]:
         """Return each condition that is set in words, by the name of its parameter."""
         words = {
-            "genres": " or ".join(self.genres),
-            "exclude_genres": f"no {' or '.join(self.exclude_genres)}"
+            "genres": f"with {' or '.join(self.genres)}" if self.genres else "",
+            "exclude_genres": f"without {' or '.join(self.exclude_genres)}"
             if self.exclude_genres
             else "",
             "years": _years_in_words(self.years),
-            "language": f"language {self.language}" if self.language else "",
-            "min_vote_count": f"{self.min_vote_count:,} votes or more"
+            "language": f"in the language {self.language}" if self.language else "",
+            "min_vote_count": f"with {self.min_vote_count:,} votes or more"
             if self.min_vote_count
             else "",
         }
