@@ -38,6 +38,8 @@ nb_execution_mode = "off"
 # Widgets need a running kernel, and their scripts would come from another host.
 nb_ipywidgets_js = {}
 nb_merge_streams = True
+nb_code_prompt_show = "Show the code"
+nb_code_prompt_hide = "Hide the code"
 html_math_renderer = "mathml"
 myst_substitutions = figures_of(
     json.loads((ROOT / "benchmarks" / "result.json").read_text(encoding="utf-8"))

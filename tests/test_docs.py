@@ -302,7 +302,7 @@ def test_the_pages_stand_in_order(page):
         seen.append(posixpath.normpath(posixpath.join(posixpath.dirname(seen[-1]), link["href"])))
     workings = [f"nbs/workings/{name}.html" for name in WORKINGS]
     lessons = [f"nbs/{name}.html" for name in LESSONS]
-    expected = [*lessons, "nbs/workings/index.html", *workings]
+    expected = [*lessons, "docs/workings.html", *workings]
     assert seen[1 : len(expected) + 1] == expected
     others = ["docs/own_catalogue", "docs/command_line", "api/index", "docs/how_good"]
     for name in [*others, "docs/glossary", "docs/developing", "CHANGELOG", "CONTRIBUTING"]:
@@ -319,7 +319,7 @@ def test_the_workings_stand_folded_away_behind_the_lessons(page):
     assert [f"nbs/{name}.html" for name in LESSONS] == [
         link for link in shown if re.match(r"nbs/\d", link)
     ]
-    assert "nbs/workings/index.html" in shown
+    assert "docs/workings.html" in shown
     assert not [link for link in shown if re.match(r"nbs/workings/\d", link)]
     folded = {link["href"] for link in front.select("details a[href]")}
     assert {f"nbs/workings/{name}.html" for name in WORKINGS} <= folded

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import exercises  # noqa: E402
+from repository import directives_of, name_of, notebook_paths  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "nbs").glob("[!_.]*.ipynb"))
 WORKINGS = sorted((ROOT / "nbs" / "workings").glob("[!_.]*.ipynb"))
@@ -157,3 +158,86 @@ def test_where_kaggle_is_needed_it_says_how_to_go_on_without_an_account(path):
     prose = prose_of(path)
     if re.search(r"download_movies\(\)|movrec download", prose):
         assert "No account at Kaggle" in prose
+
+
+# ---- the outputs that are stored -----------------------------------------------------------------
+
+# What no stored output may have in it.
+UNWANTED = {
+    "a path of somebody's machine": re.compile(
+        r"(?<![\w.:/])/(?:home|root|Users|work|tmp|private|var/folders|opt|usr)/\w"
+        r"|[A-Z]:\\+Users\\|site-packages"
+    ),
+    "a warning": re.compile(r"\b[A-Z]\w*Warning\b|\bWARN(?:ING)?\b"),
+    "a traceback": re.compile(r"Traceback \(most recent call last\)"),
+    "a progress bar": re.compile(r"\d%\|.*\||\d+(?:\.\d+)?\s?(?:it/s|s/it)\b|FloatProgress\("),
+}
+
+
+def output_texts(output):
+    """The texts of one output: what it printed, or its text in every format but pictures."""
+    if output.output_type == "stream":
+        yield output.text
+    for format_name, content in output.get("data", {}).items():
+        if isinstance(content, str) and not format_name.startswith("image/"):
+            yield content
+
+
+def output_problems(notebook, name):
+    """What is wrong with the outputs that are stored in one notebook."""
+    problems = []
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if cells and not any(cell.outputs for cell in cells):
+        return [f"{name} has no output at all: execute it"]
+    for number, cell in enumerate(cells, start=1):
+        place = f"{name}, code cell {number}"
+        for output in cell.outputs:
+            if output.output_type == "error":
+                problems.append(f"{place}: an error, {output.ename}")
+            elif output.get("name") == "stderr":
+                problems.append(f"{place}: output on stderr")
+            for text in output_texts(output):
+                found = [what for what, pattern in UNWANTED.items() if pattern.search(text)]
+                problems += [f"{place}: {what} in the output" for what in found]
+        prints = re.search(r"^print\(", cell.source, flags=re.MULTILINE)
+        if prints and not cell.outputs and not {"hide", "eval"} & directives_of(cell.source).keys():
+            problems.append(f"{place}: it prints, but no output is stored: execute the notebook")
+    return problems
+
+
+@pytest.mark.parametrize("path", notebook_paths(), ids=name_of)
+def test_the_stored_outputs_are_fit_to_be_read(path):
+    problems = output_problems(nbformat.read(path, as_version=4), name_of(path))
+    assert not problems, "\n" + "\n".join(problems)
+
+
+def code(source, *outputs):
+    return nbformat.v4.new_code_cell(source, outputs=list(outputs))
+
+
+def stream(text, name="stdout"):
+    return nbformat.v4.new_output("stream", name=name, text=text)
+
+
+def test_unwanted_outputs_are_found():
+    def problems_of(*cells):
+        return output_problems(nbformat.v4.new_notebook(cells=list(cells)), "nbs/00_bad.ipynb")
+
+    home = "/".join(["", "home", "alice", "movrec"])
+    soon = {"text/html": "<p>FutureWarning: soon</p>"}
+    bad = {
+        "a path": stream(f"saved in {home}"),
+        "a warning": nbformat.v4.new_output("execute_result", data=soon),
+        "a progress bar": stream("Epochs:  35%|###5      | 14/40 [00:03<00:06,  4.10it/s]"),
+        "output on stderr": stream("careful", name="stderr"),
+    }
+    for what, output in bad.items():
+        (problem,) = problems_of(code("run()", output))
+        assert problem.startswith("nbs/00_bad.ipynb, code cell 1: ") and what in problem
+
+    assert problems_of(code("print(1)")) == ["nbs/00_bad.ipynb has no output at all: execute it"]
+    (problem,) = problems_of(code("print(1)", stream("1\n")), code("print(2)"))
+    assert problem.startswith("nbs/00_bad.ipynb, code cell 2: it prints, but no output is stored")
+
+    good = stream("https://example.org/home/page has 80% | 5 films/usr\n")
+    assert problems_of(code("run()", good)) == []

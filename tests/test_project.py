@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import execute  # noqa: E402
+import links  # noqa: E402
 import readme  # noqa: E402
 import repository  # noqa: E402
 
@@ -64,9 +64,7 @@ def replace_in(path, old, new):
 # ---- what is generated ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "command", ["links", "export", "clean", "readme", "exercises", "house", "notebooks"]
-)
+@pytest.mark.parametrize("command", ["links", "export", "clean", "readme", "exercises", "house"])
 def test_what_is_generated_is_up_to_date(command):
     done = run_project(command, "--check")
     assert done.returncode == 0, done.stderr
@@ -204,14 +202,39 @@ def test_a_new_address_in_the_settings_moves_every_link(copy):
     assert "as `links` writes it" not in run_project("links", "--check", root=copy).stderr
 
 
-def test_a_badge_for_another_notebook_and_a_dead_link_are_found(copy):
-    replace_in(copy / "nbs" / "01_ingest.ipynb", "nbs/01_ingest.ipynb", "nbs/03_classifier.ipynb")
-    with (copy / "CONTRIBUTING.md").open("a", encoding="utf-8") as file:
-        file.write("\nSee [there](nowhere.md).\n")
-    done = run_project("links", "--check", root=copy)
-    assert done.returncode == 1
-    assert "the Colab badge of nbs/01_ingest.ipynb opens nbs/03_classifier.ipynb" in done.stderr
-    assert "CONTRIBUTING.md links to nowhere.md, which does not exist" in done.stderr
+def prose_of(path):
+    """The prose of a notebook or a Markdown file, without its code."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = repository.read_notebook(path).cells
+        text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    text = re.sub(r"^(```+|~~~+).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"`[^`\n]*`", "", text)
+
+
+def dead_links(path):
+    """The links of a file to files of the repository that are not there."""
+    text, address = prose_of(path), settings()
+    own = re.escape(address["git_url"]) + r"/(?:blob|tree|raw)/" + re.escape(address["branch"])
+    targets = [ROOT / target for target in re.findall(own + r"/([^\s()\"'#?]+)", text)]
+    targets += [ROOT / match[3] for match in links.COLAB_LINK.findall(text)]
+    # Relative links: no scheme ("https:"), no place in the same page ("#").
+    targets += [path.parent / to for to in re.findall(r"\]\((?![a-z]+:|#)([^)\s#]+)", text)]
+    return [str(target) for target in targets if not target.exists()]
+
+
+@pytest.mark.parametrize("path", links.linking_files(), ids=repository.name_of)
+def test_every_link_leads_to_a_file_and_a_badge_to_its_notebook(path):
+    assert dead_links(path) == []
+    if path.suffix == ".ipynb" and path.name != "index.ipynb":
+        badges = links.COLAB_LINK.findall(repository.read_notebook(path).cells[0].source)
+        assert {match[3] for match in badges} <= {repository.name_of(path)}
+
+
+def test_a_dead_link_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("[a](page.md) [b](nowhere.md) `[c](code.md)` [d](https://e.org) [f](#here)")
+    assert dead_links(page) == [str(tmp_path / "nowhere.md")]
 
 
 # ---- the tools on a notebook made for them -------------------------------------------------------
@@ -220,7 +243,7 @@ def test_a_badge_for_another_notebook_and_a_dead_link_are_found(copy):
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """A repository for notebooks that are made here, as the tools see it."""
-    for tool in (execute, readme, repository):
+    for tool in (readme, repository):
         monkeypatch.setattr(tool, "ROOT", tmp_path)
     return tmp_path
 
@@ -297,32 +320,6 @@ def test_readme_shows_what_it_should_and_hides_the_rest(made):
         "\n```text\nUsage\n```\n"
         "\n```python\nquiet()\n```\n"
     )
-
-
-def test_unwanted_outputs_are_found(made):
-    home = "/".join(["", "home", "alice", "movrec"])
-    bad = {
-        "a path": stream(f"saved in {home}"),
-        "a warning": result(text_html="<p>FutureWarning: soon</p>"),
-        "a progress bar": stream("Epochs:  35%|###5      | 14/40 [00:03<00:06,  4.10it/s]"),
-        "output on stderr": stream("careful", name="stderr"),
-    }
-    for what, output in bad.items():
-        path = write_notebook(made, "nbs/00_bad.ipynb", code("run()", output))
-        (problem,) = execute.output_problems(path)
-        assert problem.startswith("nbs/00_bad.ipynb, code cell 1: ") and what in problem
-
-    path = write_notebook(made, "nbs/00_bad.ipynb", code("print(1)"))
-    assert execute.output_problems(path) == ["nbs/00_bad.ipynb has no output at all: execute it"]
-    path = write_notebook(
-        made, "nbs/00_bad.ipynb", code("print(1)", stream("1\n")), code("print(2)")
-    )
-    (problem,) = execute.output_problems(path)
-    assert problem.startswith("nbs/00_bad.ipynb, code cell 2: it prints, but no output is stored")
-
-    good = stream("https://example.org/home/page has 80% | 5 films/usr\n")
-    path = write_notebook(made, "nbs/00_good.ipynb", code("run()", good))
-    assert execute.output_problems(path) == []
 
 
 @pytest.mark.parametrize(

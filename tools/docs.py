@@ -38,7 +38,6 @@ from repository import (
     read_settings,
     title_of,
     without_directives,
-    working_paths,
 )
 
 PROCESSED = ROOT / "_proc"
@@ -138,20 +137,12 @@ def page_prose(text: str, page: str, names: dict[str, str] | None = None) -> str
     pieces = FENCED.split(text)
     for place in range(0, len(pieces), 2):
         # The badge is a picture of another host's.
-        prose = mend_links(BADGE.sub(r"[Colab](\1)", pieces[place]), page)
+        prose = mend_links(BADGE.sub(r"[Open in Colab](\1)", pieces[place]), page)
         pieces[place] = box_mistakes(link_names(prose, names or {}))
     return "".join(pieces)
 
 
 # ---- from notebook to page -----------------------------------------------------------------------
-
-
-def opening_buttons(colab: str, page: str) -> str:
-    """What stands below a lesson's title: to run it, where its badge leads to, and to have it."""
-    return (
-        f'<p class="open-lesson"><a href="{colab}">Open in Colab</a> '
-        f'<a href="{"../" * page.count("/")}_sources/{page}" download>Download the notebook</a></p>'
-    )
 
 
 def alternative_text(source: str, directives: dict[str, str], heading: str) -> str:
@@ -198,18 +189,10 @@ def page_exported(cell, module: str, names: dict[str, str]) -> Iterator:
             notes += [f"{{py:obj}}`{node.name} <{names[node.name]}>`: {about}", "::::", ""]
     if notes:
         yield v4.new_markdown_cell("\n".join(notes))
-    new = v4.new_code_cell(source, metadata={"tags": ["exported"]}, outputs=cell.outputs)
-    length = len(source.splitlines())
+    is_long = len(source.splitlines()) > LONGEST_SHOWN
     is_import = not nodes and source.startswith(("import ", "from "))
-    if length > LONGEST_SHOWN or is_import:
-        listed = ", ".join([node.name for node in nodes[:3]] + ["…"] * (len(nodes) > 3))
-        what = f"movrec.{module}: {'imports' if is_import else listed or 'constants'}"
-        new.metadata.tags.append("hide-input")
-        new.metadata.mystnb = {
-            "code_prompt_show": f"Show the code of {what} ({length} lines)",
-            "code_prompt_hide": f"Hide the code of {what}",
-        }
-    yield new
+    tags = ["exported", "hide-input"] if is_long or is_import else ["exported"]
+    yield v4.new_code_cell(source, metadata={"tags": tags}, outputs=cell.outputs)
 
 
 def page_of_notebook(path: Path, names: dict[str, str]):
@@ -221,8 +204,6 @@ def page_of_notebook(path: Path, names: dict[str, str]):
         if cell.cell_type == "markdown":
             headings = re.findall(r"^#+ +(.+)$", FENCED.sub("", cell.source), flags=re.MULTILINE)
             heading = re.sub(r"[`*_]", "", headings[-1]) if headings else heading
-            if not cells and page != "index.ipynb":
-                cell.source = BADGE.sub(lambda it: opening_buttons(it[1], page), cell.source)
             cell.source = page_prose(cell.source, page, names)
             cells.append(cell)
         elif EXPORTS & directives.keys() and "hide" not in directives:
@@ -282,7 +263,7 @@ def reference_index() -> str:
 
 
 def command_reference() -> str:
-    """The reference of the command line, out of the program itself, by typer's `utils docs`."""
+    """What the program says of itself, by typer's `utils docs`, from its second heading on."""
     import typer
     from typer.cli import get_docs_for_click
 
@@ -290,51 +271,25 @@ def command_reference() -> str:
 
     program = typer.main.get_command(app)
     context = program.context_class(program, info_name="movrec", **program.context_settings)
-    text = get_docs_for_click(obj=program, ctx=context, name="movrec", title="The command line")
-    about = (
-        "The command `movrec` is installed with the package. It is explained in "
-        "[the lesson](../nbs/09_cli.ipynb); this page is what `movrec --help` and "
-        "`movrec COMMAND --help` say. Answers go to stdout, notices and errors to stderr; "
-        "{py:obj}`movrec.cli.main` lists the exit codes."
-    )
-    return re.sub(r"^(#+) `(.*)`$", r"\1 \2", text, flags=re.M).replace(
-        "\n\n", f"\n\n{about}\n\n", 1
-    )
-
-
-def workings_index() -> str:
-    """The page behind which the workings are folded away."""
-    lines = ["# The workings", "", "What the lessons stand on and no learner asks for: the number"]
-    lines += ["of a working is that of its lesson. Each floor imports from those below it.", ""]
-    lines += [
-        "![The house of movrec: lessons, and the workings they stand on](../../images/house.svg)"
-    ]
-    lines += ["", "```{toctree}", ":maxdepth: 1", ""]
-    return "\n".join([*lines, *map(entry_in_contents, map(name_of, working_paths())), "```", ""])
+    text = get_docs_for_click(obj=program, ctx=context, name="movrec")
+    return re.sub(r"^#(#*) `(.*)`$", r"#\1 \2", text, flags=re.MULTILINE).partition("\n")[2]
 
 
 def contents() -> str:
     """What hangs below the front page: the order of the site."""
+    lessons = [(path, title_of(read_notebook(path))) for path in lesson_paths()]
     parts = {
-        "Lessons": [*map(name_of, lesson_paths()), "nbs/workings/index.md"],
-        "Use movrec": ["docs/own_catalogue.md", "docs/command_line.md", "api/index.rst"],
-        "Read on": ["docs/how_good.md", "docs/glossary.md", "workshop/README.md"],
-        "The project": [*OTHER_PAGES[1:2], "docs/developing.md", OTHER_PAGES[0], OTHER_PAGES[2]],
+        "Lessons": [f"{path.name[:2]} {title} </nbs/{path.stem}>" for path, title in lessons],
+        "Use movrec": ["/docs/own_catalogue", "/docs/command_line", "/api/index"],
+        "Read on": ["/docs/how_good", "/docs/glossary", "/workshop/README"],
+        "The project": ["/CONTRIBUTING", "/docs/developing", "/movrec/data/README", "/CHANGELOG"],
     }
-    blocks = []
-    for caption, names in parts.items():
-        pages = [entry_in_contents(name) for name in names if (PAGES / name).exists()]
-        block = ["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```"]
-        blocks.append("\n".join(block))
+    parts["Lessons"].append("/docs/workings")
+    blocks = [
+        "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *names, "```"])
+        for caption, names in parts.items()
+    ]
     return "\n\n".join(blocks)
-
-
-def entry_in_contents(name: str) -> str:
-    """A page of the site as a table of contents has it; a notebook with its number."""
-    page = name.rpartition(".")[0]
-    if name.endswith(".ipynb"):
-        return f"{Path(name).name[:2]} {title_of(read_notebook(ROOT / name))} </{page}>"
-    return f"/{page}"
 
 
 # ---- the site ------------------------------------------------------------------------------------
@@ -354,8 +309,7 @@ def write_pages() -> None:
     }
     texts |= {f"api/{name}.rst": reference_of(name, path) for name, path in modules().items()}
     texts["api/index.rst"] = reference_index()
-    texts["docs/command_line.md"] = command_reference()
-    texts["nbs/workings/index.md"] = workings_index()
+    texts["docs/command_line.md"] += command_reference()
     for name, text in texts.items():
         (PAGES / name).parent.mkdir(parents=True, exist_ok=True)
         (PAGES / name).write_text(text, encoding="utf-8")

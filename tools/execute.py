@@ -1,66 +1,17 @@
-"""Execute notebooks, and look at the outputs that are stored in them."""
+"""Execute notebooks, each in a process of its own, as `make test` does."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from exercises import with_answers
-from repository import ROOT, directives_of, name_of, notebook_paths, read_notebook
-
-# What no stored output may have in it.
-UNWANTED = {
-    "a path of somebody's machine": re.compile(
-        r"(?<![\w.:/])/(?:home|root|Users|work|tmp|private|var/folders|opt|usr)/\w"
-        r"|[A-Z]:\\+Users\\|site-packages"
-    ),
-    "a warning": re.compile(r"\b[A-Z]\w*Warning\b|\bWARN(?:ING)?\b"),
-    "a traceback": re.compile(r"Traceback \(most recent call last\)"),
-    "a progress bar": re.compile(r"\d%\|.*\||\d+(?:\.\d+)?\s?(?:it/s|s/it)\b|FloatProgress\("),
-}
-
-
-def output_texts(output) -> Iterator[str]:
-    """The texts of one output: what it printed, or its text in every format but pictures."""
-    if output.output_type == "stream":
-        yield output.text
-    for format_name, content in output.get("data", {}).items():
-        if isinstance(content, str) and not format_name.startswith("image/"):
-            yield content
-
-
-def output_problems(path: Path) -> list[str]:
-    """What is wrong with the outputs that are stored in one notebook."""
-    problems = []
-    cells = [cell for cell in read_notebook(path).cells if cell.cell_type == "code"]
-    if cells and not any(cell.outputs for cell in cells):
-        return [f"{name_of(path)} has no output at all: execute it"]
-    for number, cell in enumerate(cells, start=1):
-        place = f"{name_of(path)}, code cell {number}"
-        for output in cell.outputs:
-            if output.output_type == "error":
-                problems.append(f"{place}: an error, {output.ename}")
-            elif output.get("name") == "stderr":
-                problems.append(f"{place}: output on stderr")
-            for text in output_texts(output):
-                found = [what for what, pattern in UNWANTED.items() if pattern.search(text)]
-                problems += [f"{place}: {what} in the output" for what in found]
-        prints = re.search(r"^print\(", cell.source, flags=re.MULTILINE)
-        if prints and not cell.outputs and not {"hide", "eval"} & directives_of(cell.source).keys():
-            problems.append(f"{place}: it prints, but no output is stored: execute the notebook")
-    return problems
-
-
-def stored_output_problems() -> list[str]:
-    """What is wrong with the outputs that are stored in the notebooks."""
-    return [problem for path in notebook_paths() for problem in output_problems(path)]
+from repository import ROOT, directives_of, name_of, read_notebook
 
 
 async def execute(path: Path, timeout: float, store: bool) -> str | None:
