@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 
 from movrec import ingest
-from movrec.ingest import check_films, download_movies, load_sample, read_movies
+from movrec.ingest import check_films, download_movies, find_reasons, load_sample, read_movies
+from movrec.workings.cells import parse_count, parse_genres, parse_id, parse_year
 from movrec.workings.core import (
     CatalogueError,
     ModelError,
@@ -27,7 +28,9 @@ from movrec.workings.core import (
     ParameterError,
     QueryError,
 )
-from movrec.workings.report import IngestReport
+from movrec.workings.files import read_cells
+from movrec.workings.layouts import MISSHAPEN, Layout
+from movrec.workings.report import IngestReport, make_report
 
 REPOSITORY = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("MOVREC_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -647,6 +650,70 @@ def test_check_films_wants_a_film_table(films, words):
     with pytest.raises(CatalogueError, match=words) as error:
         check_films(films)
     message(error)
+
+
+# Another kind of catalogue
+
+
+LIBRARY = Layout(
+    columns={
+        "id": ("shelf mark",),
+        "title": ("name", "title"),
+        "overview": ("synopsis",),
+        "genres": ("kind",),
+        "year": ("made in",),
+        "vote_count": ("loans",),
+    },
+    parsers={
+        "shelf mark": parse_id,
+        "kind": parse_genres,
+        "made in": parse_year,
+        "loans": parse_count,
+    },
+    tell_tale="owners",
+)
+LIBRARY_COLUMNS = ["shelf mark", "name", "synopsis", "kind", "made in", "loans", "owners", "price"]
+LIBRARY_ROWS = [
+    ["17", "Salt", "A merchant walks.", "Adventure", "c. 1954", "3", "[]", "1"],
+    ["18", "Heat", "", "Crime", "1995", "4", "[]", "1"],
+    ["19", "Sand", "A boy walks.", "Drama", "1961", "many", "[]", "1"],
+    ["20", "Shifted", "A girl walks.", "Drama", "1961", "4", "False", "1"],
+]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_another_layout_goes_through_the_same_doors(tmp_path, delimiter):
+    path = write_csv(tmp_path / "a.csv", LIBRARY_ROWS, LIBRARY_COLUMNS, delimiter=delimiter)
+    cells = pd.concat(read_cells(path, 2, layout=LIBRARY))
+    assert set(cells) == {*LIBRARY_COLUMNS, MISSHAPEN} - {"price"}
+    table = LIBRARY.parse(cells)
+    reasons = find_reasons(cells, table, LIBRARY)
+    assert reasons.tolist() == [None, "no overview", None, "shifted record"]
+    report = make_report("a.csv", cells, table, reasons, LIBRARY)
+    assert report.films == 2 and report.unreadable["column"].tolist() == ["vote_count"]
+    assert table.loc[0, ["id", "year", "vote_count"]].tolist() == [17, 1954, 3]
+
+
+def test_another_layout_asks_for_its_own_columns(tmp_path):
+    path = write_csv(tmp_path / "a.csv", [["1", "Salt"]], ["shelf mark", "title"])
+    with pytest.raises(CatalogueError, match="no columns 'synopsis', 'kind'") as error:
+        next(read_cells(path, layout=LIBRARY))
+    assert "needs shelf mark, name, synopsis, kind" in message(error)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 1000])
+def test_rows_are_numbered_through_the_file(tmp_path, chunk_size):
+    chunks = list(read_cells(write_csv(tmp_path / "films.csv"), chunk_size))
+    assert len(chunks) == -(-len(FILMS) // chunk_size)
+    assert pd.concat(chunks).index.tolist() == [0, 1, 2]
+
+
+def test_the_row_that_is_not_utf8_is_named_wherever_it_stands(tmp_path):
+    rows = [[str(n), "Heat", "1995", "A thief.", "Crime", "1"] for n in range(9)]
+    rows[7][3] = "Ein Dieb f\xe4hrt."
+    path = write_csv(tmp_path / "films.csv", rows, encoding="latin-1")
+    with pytest.raises(CatalogueError, match="row 8, column 'overview'"):
+        read(path, chunk_size=2)
 
 
 # The download
