@@ -92,22 +92,6 @@ def test_lancedb_finds_what_numpy_finds(small_recommender, space, metric):
     assert found["similarity"].to_numpy() == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("k", [1, 40, 600])
-@pytest.mark.parametrize(
-    "where", [None, "array_has_any(genres, ['Drama'])", "year >= 2015 AND id != 862"]
-)
-def test_the_index_on_vectors_skips_nothing(small_recommender, k, where):
-    store = small_recommender.store
-    assert "vector" in {column for index in store.table.list_indices() for column in index.columns}
-    vector = store.vectors("joined", [int(small_recommender.films["id"][3])])[0]
-    query = store.table.search(vector, vector_column_name="vector").distance_type("cosine")
-    query = query.bypass_vector_index().select(["id", "_distance"]).limit(k)
-    exact = (query.where(where, prefilter=True) if where else query).to_pandas()
-    found = store.search(vector, k, where=where)
-    assert np.allclose(found["similarity"], 1 - exact["_distance"], atol=1e-5)
-    assert set(found["id"]) == set(exact["id"])
-
-
 def test_the_genre_step_keeps_films_that_share_one(small_recommender):
     found = small_recommender.recommend("Shrek", k=50)
     wanted = set(small_recommender.find("Shrek")["genres"])

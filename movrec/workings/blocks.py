@@ -34,6 +34,13 @@ class Block(Protocol):
     ----------
     weight : float
         Length of the block, where the text has length 1.
+
+    Examples
+    --------
+    >>> from movrec.workings.blocks import YearBlock
+    >>> block: Block = YearBlock(weight=0.5)
+    >>> block.weight, block.size
+    (0.5, 2)
     """
 
     weight: float
