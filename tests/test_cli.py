@@ -244,6 +244,12 @@ def test_the_command_answers_what_the_recommender_answers(movrec):
          recommender.recommend("Alien", match_genres=False, space="document", metric="l2")),
         (["--text", "A robot is lost in space.", "--title", "Lost"],
          recommender.recommend_for_text("A robot is lost in space.", "Lost")),
+        (["Toy Story", "--not", "Toy Story 3", "--not", "Aladdin (1992)"],
+         recommender.recommend("Toy Story", exclude=["Toy Story 3", "Aladdin (1992)"])),
+        (["Toy Story", "--diverse", "0.8"], recommender.recommend("Toy Story", diversity=0.8)),
+        (["--diverse", "Toy Story"], recommender.recommend("Toy Story", diversity=0.5)),
+        (["--text", "A robot is lost in space.", "--not", "Toy Story", "--diverse"],
+         recommender.recommend_for_text("A robot is lost in space.", exclude=["Toy Story"], diversity=0.5)),
     ):  # fmt: skip
         code, out, err = movrec("recommend", *arguments, "--json")
         assert code == 0, err
@@ -276,6 +282,7 @@ def test_genres_for_people(movrec):
 def test_no_film_passes_the_filters(movrec):
     code, out, err = movrec("recommend", "Alien", "--years", "1800:1801")
     assert code == 0 and "None" in out
+    assert "1800" in err and len(err.splitlines()) >= 1, "what to loosen is no part of the answer"
     assert movrec("recommend", "Alien", "--years", "1800:1801", "--json") == (0, "[]\n", "")
 
 
@@ -541,6 +548,10 @@ MISTAKES = {
     "years that run backwards": (["recommend", "Alien", "--years", "1999:1990"], "1999"),
     "an unknown space": (["recommend", "Alien", "--space", "outer"], "joined"),
     "an unknown metric": (["recommend", "Alien", "--metric", "miles"], "cosine"),
+    "a film that cannot be left out": (
+        ["recommend", "Alien", "--not", "Toy Story 9"],
+        "Toy Story 3",
+    ),
     "more diverse than that": (["recommend", "Alien", "--diverse", "7"], "--diverse"),
     "diverse in words": (["recommend", "Alien", "--diverse=very"], "--diverse"),
     "an unknown option": (["recommend", "Alien", "--colour"], "movrec recommend --help"),
