@@ -31,6 +31,7 @@ from movrec.workings.terminal import (
     records_of,
     replace_what_cannot_be_printed,
     say,
+    what_to_loosen,
     years_of,
 )
 
@@ -204,6 +205,7 @@ def _recommend(
     as_json: typed.Json = False,
 ) -> None:
     from movrec.recommend import Recommender
+    from movrec.workings.text import Plot
 
     options: dict[str, Any] = {
         "k": k,
@@ -213,6 +215,8 @@ def _recommend(
         "language": language,
         "min_vote_count": min_votes,
         "match_genres": not any_genre,
+        "exclude": excluded or [],
+        "diversity": diversity,
         "space": space,
         "metric": metric,
     }
@@ -220,13 +224,17 @@ def _recommend(
     check_question(titles, film_ids, year, text, text_title)
     recommender = Recommender.open(model)
     if text is None:
+        plot = None
         found = recommend_films(recommender, [*titles, *film_ids], year=year, **options)
     else:
-        found = recommender.recommend_for_text(given_text(text), text_title, **options)
+        plot = Plot(given_text(text), text_title or "")
+        found = recommender.recommend_for_text(plot.overview, plot.title, **options)
     if as_json:
         print_json(records_of(found))
-    else:
-        tables.print_films(found, make_console())
+        return
+    tables.print_films(found, make_console())
+    for hint in what_to_loosen(recommender, found, plot, options) if found.empty else ():
+        say(hint)
 
 # %% ../nbs/09_cli.ipynb #d18404d6
 @app.command(

@@ -282,7 +282,20 @@ def test_genres_for_people(movrec):
 def test_no_film_passes_the_filters(movrec):
     code, out, err = movrec("recommend", "Alien", "--years", "1800:1801")
     assert code == 0 and "None" in out
-    assert "1800" in err and len(err.splitlines()) >= 1, "what to loosen is no part of the answer"
+    assert err == "Leave out “from 1800 to 1801” and there are 10 or more.\n"
+    code, out, err = movrec(
+        "recommend",
+        "Toy Story",
+        "--genres",
+        "Western",
+        "--exclude-genres",
+        "Animation,Comedy,Family",
+    )
+    assert code == 0 and "Search with --any-genre and there are" in err and "ntick" not in err
+    plot = "A robot is lost in space and looks for its way home."
+    code, out, err = movrec("recommend", "--text", plot, "--language", "xx", "--years", "1990:")
+    assert code == 0 and "None" in out
+    assert err.startswith("Leave out “language xx” and there are 10 or more.")
     assert movrec("recommend", "Alien", "--years", "1800:1801", "--json") == (0, "[]\n", "")
 
 

@@ -155,7 +155,17 @@ def with_number(words: Sequence[str], option: str, number: str) -> list[str]:
 
 
 class DiverseCommand(TyperCommand):
-    """A command with `--diverse`, which may stand without its number."""
+    """A command with `--diverse`, which may stand without its number.
+
+    Examples
+    --------
+    >>> toy = typer.Typer()
+    >>> @toy.command(cls=DiverseCommand)
+    ... def mix(diversity: Diverse = 0.0) -> None:
+    ...     print(diversity)
+    >>> toy(["--diverse"], standalone_mode=False)
+    0.5
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words that were typed; Typer calls this."""

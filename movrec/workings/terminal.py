@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['make_console', 'print_path', 'say', 'log_on_stderr', 'print_json', 'records_of', 'names_of', 'years_of', 'given_text',
-           'check_question', 'recommend_films', 'replace_what_cannot_be_printed', 'close_stdout']
+           'check_question', 'recommend_films', 'what_to_loosen', 'replace_what_cannot_be_printed', 'close_stdout']
 
 # %% ../../nbs/workings/09_terminal.ipynb #c4e8d155
 import json
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from movrec.recommend import Recommender
+    from movrec.workings.text import Plot
 
 # %% ../../nbs/workings/09_terminal.ipynb #1b89d26a
 def make_console() -> "Console":
@@ -311,6 +312,51 @@ def _title_without_quotes(recommender: "Recommender", words: list[str | int]) ->
         return str(recommender.find(" ".join(map(str, words)))["title"])
     except QueryError:
         return None
+
+# %% ../../nbs/workings/09_terminal.ipynb #term-loosen-code
+def what_to_loosen(
+    recommender: "Recommender", found: "pd.DataFrame", plot: "Plot | None", options: dict[str, Any]
+) -> list[str]:
+    """Return sentences that say how many films there would be without a condition.
+
+    Parameters
+    ----------
+    recommender : Recommender
+        Who was asked.
+    found : DataFrame
+        What came back, with the films that were asked for in ``attrs["query"]``.
+    plot : Plot or None
+        The plot that was asked for, if it was one.
+    options : dict
+        What `Recommender.recommend` was given beside.
+
+    Returns
+    -------
+    list of str
+        A sentence a condition that is to blame, in the shell's words.
+
+    Examples
+    --------
+    >>> options = {"k": 3, "years": (1800, 1801), "match_genres": False}
+    >>> what_to_loosen(recommender, recommender.recommend("Toy Story", **options), None, options)
+    ['Leave out “from 1800 to 1801” and there are 3 or more.']
+    """
+    from movrec.workings.question import SHARED_GENRE, FilmFilter, Question, known_genres
+
+    given = dict(options)
+    where = FilmFilter(
+        genres=known_genres(given.pop("genres", None), recommender.genres),
+        exclude_genres=known_genres(given.pop("exclude_genres", None), recommender.genres),
+        years=given.pop("years", None),
+        language=given.pop("language", None),
+        min_vote_count=given.pop("min_vote_count", None),
+    )
+    films = tuple(film["id"] for film in found.attrs["query"] if film["id"] is not None)
+    out = tuple(int(recommender.find(title)["id"]) for title in given.pop("exclude", ()))
+    answer = recommender.answer(Question(films, plot, out, where=where, **given))
+    untick = f"Untick “{SHARED_GENRE.capitalize()}”"
+    hints = recommender.what_to_loosen(answer)
+    return [hint.replace(untick, "Search with --any-genre") for hint in hints]
 
 # %% ../../nbs/workings/09_terminal.ipynb #f4cdc17c
 def replace_what_cannot_be_printed() -> None:
