@@ -295,7 +295,7 @@ def test_no_film_passes_the_filters(movrec):
     plot = "A robot is lost in space and looks for its way home."
     code, out, err = movrec("recommend", "--text", plot, "--language", "xx", "--years", "1990:")
     assert code == 0 and "None" in out
-    assert err.startswith("Leave out “language xx” and there are 10 or more.")
+    assert err.startswith("Leave out “in the language xx” and there are 10 or more.")
     assert movrec("recommend", "Alien", "--years", "1800:1801", "--json") == (0, "[]\n", "")
 
 
