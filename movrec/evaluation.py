@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from .recommend import Recommender
+from .workings.batch import memberships
 from movrec.workings.contenders import (
     Contender,
     Scores,
@@ -35,7 +36,7 @@ from .workings.sources import as_rating_table
 def _recommender_scores(recommender: Recommender) -> Scores:
     """Return the similarities by which `Recommender.recommend` ranks: joined, genres matched."""
     vectors = unit_rows(recommender.store.vectors("joined"))
-    genres = recommender._memberships()
+    genres = memberships(recommender)
     return lambda rows: np.where(genres[rows] @ genres.T > 0, vectors[rows] @ vectors.T, -np.inf)
 
 
