@@ -164,8 +164,10 @@ def _as_text(table: pd.DataFrame) -> str:
 def _as_html(table: pd.DataFrame) -> str:
     """Return a table of text as HTML; whatever a cell holds is shown, not interpreted."""
     with pd.option_context("display.max_colwidth", None):
-        text = table.to_html(index=False, border=0, justify="left", escape=True)
-    return text.replace("<td>", '<td style="text-align: left">')
+        text = table.to_html(index=False, border=0, escape=True)
+    for tag in ("th", "td"):  # a notebook's own style would move them to the right
+        text = text.replace(f"<{tag}>", f'<{tag} style="text-align: left">')
+    return text
 
 # %% ../../nbs/workings/01_report.ipynb #30a471cf
 class IngestReport(dict[str, Any]):
