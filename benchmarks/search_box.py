@@ -26,8 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
 from movrec.ingest import load_sample
-from movrec.recommend import FilmStore, Recommender, film_filter
-from movrec.search_box import SearchBox, film_map
+from movrec.recommend import Recommender
+from movrec.search_box import SearchBox
+from movrec.store import FilmStore
+from movrec.workings.film_map import film_map
+from movrec.workings.model import Catalogue
+from movrec.workings.question import FilmFilter
 
 TYPED = [
     "t",
@@ -99,7 +103,7 @@ def large_recommender(n_films: int, folder: Path) -> Recommender:
     _ = small.embedder, small.classifier, small.text_model
     small.store = FilmStore.create(folder / "large", films, documents, joined)
     small.path = folder / "large"
-    small._read_films()
+    Catalogue.__init__(small, films)
     return small
 
 
@@ -120,14 +124,14 @@ def measure(actions, box: SearchBox | None = None) -> list[float]:
         action()
         taken.append(time.perf_counter() - started)
         if box is not None and len(box.results) == 0:
-            raise SystemExit(f"nothing was recommended: {box._status.value}")
+            raise SystemExit(f"nothing was recommended: {box.screen.status.value}")
     return taken
 
 
 def print_searches(recommender: Recommender) -> None:
     """The search in LanceDB alone, with a filter of genres, side by side with what it would be."""
     store = recommender.store
-    where = film_filter(share_genres=["Comedy", "Drama"])
+    where = FilmFilter().sql(share_genres=["Comedy", "Drama"])
     vectors = store.vectors("joined", recommender.films["id"].sample(20, random_state=1))
 
     def read_from_files(vector: np.ndarray) -> None:
@@ -151,7 +155,7 @@ def main() -> int:
         box = SearchBox(recommender)
 
         def type_it(text: str) -> None:
-            box._typed.value = text  # without an event loop the box answers at once
+            box.inputs.finder.field.value = text  # without an event loop the box answers at once
 
         ids = recommender.films["id"].sample(40, random_state=0)
         box.ask(int(ids.iloc[0]))
@@ -171,18 +175,18 @@ def main() -> int:
             measure((lambda p=p: box.describe(p) for p in plots), box),
             150,
         )
-        box.filters._controls["years"].value = (1980, 2010)
+        box.filters.controls["years"].value = (1980, 2010)
         report(
             "recommendations, filtered by years",
             measure((lambda i=i: box.ask(int(i)) for i in ids), box),
         )
-        box.filters._controls["diversity"].value = 0.7
+        box.filters.controls["diversity"].value = 0.7
         report("the same, diverse", measure((lambda i=i: box.ask(int(i)) for i in ids), box))
         print_searches(recommender)
         report("the map, made once", measure([lambda: film_map(recommender)]))
         report(
             "the map, shown from its file",
-            measure([lambda: setattr(box._show_map, "value", True)]),
+            measure([lambda: setattr(box.inputs.show_map, "value", True)]),
             2000,
         )
     return 0 if ok else 1

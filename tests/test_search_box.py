@@ -1,4 +1,4 @@
-"""The search box without a browser: markup, races, filters, the map's file, the page's command."""
+"""The search box without a browser: markup, races, filters, the map's file."""
 
 import asyncio
 import os
@@ -14,17 +14,19 @@ import pytest
 
 pytest.importorskip("ipywidgets")
 
-from movrec import search_box
 from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
-from movrec.recommend import Recommender, answer, diversify
+from movrec.recommend import Recommender, diversify
 from movrec.search_box import SearchBox
-from movrec.workings.cards import error_html, film_html, genre_bars_html
-from movrec.workings.controls import Filters, LatestOnly
+from movrec.workings import explain
+from movrec.workings.cards import error_html, film_html, genre_bars_html, style_html
+from movrec.workings.controls import Filters
 from movrec.workings.core import ParameterError, QueryError
 from movrec.workings.explain import Explainer
-from movrec.workings.film_map import film_map, map_html
-from movrec.workings.question import Question
+from movrec.workings.film_map import MapView, film_map, map_html
+from movrec.workings.latest import LatestOnly
+from movrec.workings.question import FilmFilter, Question
+from movrec.workings.text import Plot
 
 NASTY = [
     "<script>window.hacked = true</script>",
@@ -63,8 +65,9 @@ def nasty_recommender(tmp_path_factory):
 
 def html_of(box):
     """All HTML that the box sends, its own style sheet aside."""
-    cards = [card.body.value for card in box._list.children]
-    return "\n".join([box._status.value, box._genres.value, box._map_marks.value, *cards])
+    screen = box.screen
+    cards = [card.body.value for card in screen.cards.children]
+    return "\n".join([screen.status.value, screen.genres.value, screen.map.marks.value, *cards])
 
 
 def assert_harmless(markup):
@@ -73,6 +76,11 @@ def assert_harmless(markup):
     assert "<img" not in lowered
     assert "<svg onload" not in lowered
     assert "<b>bold" not in lowered
+
+
+def press_enter(box):
+    """What the browser sends when Enter is pressed in the title."""
+    box.inputs.finder.field._handle_custom_msg({"event": "submit"}, [])
 
 
 def run(coroutine):
@@ -85,12 +93,12 @@ def run(coroutine):
 def test_markup_in_a_catalogue_is_shown_as_text(nasty_recommender):
     box = SearchBox(nasty_recommender)
     box.ask(1)
-    box._show_map.value = True
-    assert len(box._list.children) == 10
+    box.inputs.show_map.value = True
+    assert len(box.screen.cards.children) == 10
     assert_harmless(html_of(box))
     assert "&lt;script&gt;" in html_of(box)
-    box._list.children[0].like.click()
-    box._list.children[0].dislike.click()
+    box.screen.cards.children[0].like.click()
+    box.screen.cards.children[0].dislike.click()
     assert_harmless(html_of(box))
     box.describe("<script>alert(1)</script> a sailor finds a map")
     assert_harmless(html_of(box))
@@ -112,7 +120,7 @@ def test_markup_in_every_part_of_a_card():
         genres = pd.DataFrame({"genre": [nasty], "probability": [0.5], "predicted": [True]})
         assert_harmless(genre_bars_html(genres))
         one = pd.DataFrame({"id": [1], "title": [nasty]})
-        assert_harmless(map_html(np.zeros((1, 2)), one, one, {1: 0}, "map"))
+        assert_harmless(map_html(np.zeros((1, 2)), one, one, one, "map"))
 
 
 def test_a_card_survives_missing_values():
@@ -135,7 +143,7 @@ def test_query_and_results_can_be_observed_but_not_set(box):
     assert isinstance(box.results, pd.DataFrame) and len(box.results) == 10
     assert "Inception" not in set(box.results["title"])
     with pytest.raises(Exception, match="read-only"):
-        box.query = Question(text="x")
+        box.query = Question(plot=Plot("x"))
 
 
 def test_the_box_recommends_what_the_recommender_recommends(box, small_recommender):
@@ -144,7 +152,7 @@ def test_the_box_recommends_what_the_recommender_recommends(box, small_recommend
     plot = "A thief enters the dreams of other people."
     box.describe(plot)
     assert box.results["id"].tolist() == small_recommender.recommend_for_text(plot)["id"].tolist()
-    assert "predicted" in box._genres.value
+    assert "predicted" in box.screen.genres.value
 
 
 def test_an_unknown_film_raises_and_leaves_the_box_alone(box):
@@ -159,74 +167,150 @@ def test_a_title_makes_its_film_the_query_and_back_returns(box):
     box.ask("Inception")
     first = box.results["id"].tolist()
     for _ in range(3):
-        box._list.children[0].title.click()
+        box.screen.cards.children[0].title.click()
     assert box.query.films != ()
-    assert len(box._way.children) == 4
-    box.back(3)
+    assert len(box.trail.children) == 4
+    box.trail.back(3)
     assert box.results["id"].tolist() == first
-    assert box._way.children == ()
-    box.back(5)
+    assert box.trail.children == ()
+    box.trail.back(5)
     assert box.results["id"].tolist() == first
 
 
 def test_a_step_of_the_trail_leads_there(box):
     for title in ["Inception", "Titanic", "Shrek"]:
         box.ask(title)
-    assert [step.description for step in box._way.children] == [
+    assert [step.description for step in box.trail.children] == [
         "Back",
         "Inception (2010)",
         "Titanic (1997)",
     ]
-    box._way.children[1].click()
-    assert box._typed.value == "Inception (2010)"
-    assert box._way.children == ()
+    box.trail.children[1].click()
+    assert box.inputs.finder.field.value == "Inception (2010)"
+    assert box.trail.children == ()
 
 
 def test_verdicts(box, small_recommender):
     box.ask("Inception")
-    liked, disliked = (box._list.children[number].film_id for number in (0, 1))
-    box._list.children[0].like.click()
+    liked, disliked = (box.screen.cards.children[number].film_id for number in (0, 1))
+    box.screen.cards.children[0].like.click()
     assert len(box.query.films) == 2 and liked not in set(box.results["id"])
-    cards = {card.film_id: card for card in box._list.children}
+    cards = {card.film_id: card for card in box.screen.cards.children}
     other = next(iter(cards))
     cards[other].dislike.click()
     assert other not in set(box.results["id"]) and len(box.results) == 10
     expected = small_recommender.recommend(list(box.query.films), exclude=[other])
     assert box.results["id"].tolist() == expected["id"].tolist()
-    assert "but not" in box._status.value
+    assert "but not" in box.screen.status.value
     assert disliked != liked
 
 
 def test_not_this_one_with_a_text(box):
     box.describe("A thief enters the dreams of other people.")
-    gone = box._list.children[0]
+    gone = box.screen.cards.children[0]
     film = gone.film_id
     gone.dislike.click()
     assert film not in set(box.results["id"]) and len(box.results) == 10
-    box._list.children[0].like.click()
-    assert box.query.text == "" and len(box.query.films) == 1
+    box.screen.cards.children[0].like.click()
+    assert box.query.plot is None and len(box.query.films) == 1
 
 
 def test_an_answer_never_asks_for_more_than_there_is(nasty_recommender):
-    found = answer(nasty_recommender, Question(films=(1,)), 30, match_genres=False, diversity=0.5)
-    assert len(found) == 23
-    everything = Question(films=(1,), disliked=tuple(range(2, 25)))
-    assert len(answer(nasty_recommender, everything, 10)) == 0
+    question = Question(films=(1,), k=30, match_genres=False, diversity=0.5)
+    assert len(nasty_recommender.answer(question).films) == 23
+    everything = Question(films=(1,), exclude=tuple(range(2, 25)))
+    assert len(nasty_recommender.answer(everything).films) == 0
 
 
 def test_an_error_is_one_line_with_details(box, monkeypatch):
     box.describe("zzzz qqqq xxxx")
-    assert "write it in the language of the catalogue" in box._status.value
-    assert "<details>" in box._status.value
-    assert len(box.results) == 0 and box._list.children == ()
+    assert "write it in the language of the catalogue" in box.screen.status.value
+    assert "<details>" in box.screen.status.value
+    assert len(box.results) == 0 and box.screen.cards.children == ()
 
     def fail(*arguments, **options):
         raise RuntimeError("<b>disk</b> on fire")
 
-    monkeypatch.setattr(box.recommender, "recommend", fail)
+    monkeypatch.setattr(box.recommender, "answer", fail)
     box.ask("Inception")
-    assert "The search failed" in box._status.value
-    assert "&lt;b&gt;disk&lt;/b&gt; on fire" in box._status.value
+    assert "The search failed" in box.screen.status.value
+    assert "&lt;b&gt;disk&lt;/b&gt; on fire" in box.screen.status.value
+
+
+def test_a_failed_question_can_be_asked_once_more(box, monkeypatch):
+    def fail(question):
+        raise RuntimeError("no disk")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(box.recommender, "answer", fail)
+        box.ask("Inception")
+    assert len(box.results) == 0
+    box.inputs.finder.field.value = "incep"
+    press_enter(box)
+    assert len(box.results) == 10 and len(box.trail.questions) == 1
+
+
+def test_the_same_click_counts_each_time(box):
+    box.ask("Inception")
+    liked = box.screen.cards.children[0].film_id
+    for _ in range(2):
+        box.screen.cards.children[0].like.click()
+        assert box.query.films[1:] == (liked,)
+        box.trail.back()
+
+
+def test_the_question_on_show_is_what_the_recommender_was_asked(box):
+    box.ask("Inception")
+    box.filters.genres["Drama"].state = "never"
+    box.filters.controls["k"].value = 5
+    assert box.query.where == FilmFilter(exclude_genres=("Drama",)) and box.query.k == 5
+    found = box.recommender.answer(box.query).films
+    assert box.results["id"].tolist() == found["id"].tolist()
+
+
+def test_a_plot_that_is_taken_away_leaves_an_invitation(box):
+    box.inputs.mode.index = 1
+    assert "Say in a few sentences" in box.screen.status.value
+    box.inputs.describer.field.value = "A thief enters the dreams of other people."
+    assert "10 films like" in box.screen.status.value
+    box.inputs.describer.field.value = "  "
+    assert "Say in a few sentences" in box.screen.status.value
+    with pytest.raises(ParameterError):
+        box.describe(" ")
+
+
+def count_calls(monkeypatch, thing, name):
+    """Count from now on how often a method is called."""
+    calls, method = [], getattr(thing, name)
+
+    def counted(*arguments, **options):
+        calls.append(name)
+        return method(*arguments, **options)
+
+    monkeypatch.setattr(thing, name, counted)
+    return calls
+
+
+def test_a_plot_is_embedded_once_and_classified_once(small_model, monkeypatch):
+    recommender = Recommender.open(small_model)
+    recommender.text_model  # noqa: B018 - what is loaded later would not be counted
+    embedded = count_calls(monkeypatch, recommender.embedder, "blocks")
+    classified = count_calls(monkeypatch, recommender.classifier, "predict_proba")
+    called = count_calls(monkeypatch, recommender.classifier, "predict")
+    box = SearchBox(recommender)
+    years = box.filters.controls["years"]
+    years.value = (years.slider.min,) * 2
+    box.filters.controls["min_vote_count"].value = 10000
+    box.describe("A thief enters the dreams of other people.")
+    assert len(box.results) == 0 and "<li>" in box.screen.status.value
+    assert "predicted" in box.screen.genres.value
+    box.filters.reset()
+    box.filters.controls["diversity"].value = 0.7
+    assert len(box.results) == 10
+    box.screen.cards.children[0].dislike.click()
+    assert len(box.results) == 10
+    assert len(embedded) == 1
+    assert len(classified) + len(called) == 1
 
 
 # ---- filters -------------------------------------------------------------------------------------
@@ -234,30 +318,26 @@ def test_an_error_is_one_line_with_details(box, monkeypatch):
 
 def test_each_filter_reaches_the_recommender(box):
     box.ask("Inception")
-    controls = box.filters._controls
+    controls = box.filters.controls
     controls["years"].value = (1990, 2000)
     assert box.results["year"].between(1990, 2000).all() and len(box.results)
     controls["min_vote_count"].value = 1000
     assert (box.results["vote_count"] >= 1000).all()
     controls["k"].value = 5
     assert len(box.results) == 5
-    drama, thriller = (
-        next(button for button in box.filters._genres if button.genre == name)
-        for name in ("Drama", "Thriller")
-    )
-    drama.state = "only"
+    box.filters.genres["Drama"].state = "only"
     assert all("Drama" in genres for genres in box.results["genres"])
-    thriller.state = "never"
+    box.filters.genres["Thriller"].state = "never"
     assert not any("Thriller" in genres for genres in box.results["genres"])
-    assert box._show_filters.description == "Filters (4)"
+    assert box.inputs.show_filters.description == "Filters (4)"
     box.filters.reset()
-    assert box._show_filters.description == "Filters" and len(box.results) == 5
+    assert box.inputs.show_filters.description == "Filters" and len(box.results) == 5
 
 
 def test_either_end_of_the_years_can_be_typed(box):
     box.ask("Inception")
-    slider = box.filters._controls["years"]
-    _, first, last = box.filters.children[2].children[0].children
+    years = box.filters.controls["years"]
+    slider, first, last = years.children
     first.value = 1990
     assert slider.value == (1990, slider.max) and box.results["year"].min() >= 1990
     slider.value = (1995, 1999)
@@ -272,15 +352,15 @@ def test_either_end_of_the_years_can_be_typed(box):
 
 def test_an_empty_list_says_what_to_loosen(box):
     box.ask("Inception")
-    box.filters._controls["years"].value = (
+    box.filters.controls["years"].value = (
         (1902, 1903)
-        if box.filters._controls["years"].min <= 1902
-        else (box.filters._controls["years"].min,) * 2
+        if box.filters.controls["years"].slider.min <= 1902
+        else (box.filters.controls["years"].slider.min,) * 2
     )
-    box.filters._controls["min_vote_count"].value = 10000
-    assert len(box.results) == 0 and box._list.children == ()
-    assert "No film passes these filters." in box._status.value
-    assert "Leave out" in box._status.value or "loosen several" in box._status.value
+    box.filters.controls["min_vote_count"].value = 10000
+    assert len(box.results) == 0 and box.screen.cards.children == ()
+    assert "No film passes these filters." in box.screen.status.value
+    assert "Leave out" in box.screen.status.value or "loosen several" in box.screen.status.value
 
 
 def test_there_are_no_controls_for_what_a_catalogue_lacks():
@@ -294,13 +374,16 @@ def test_there_are_no_controls_for_what_a_catalogue_lacks():
         }
     )
     filters = Filters(films)
-    assert set(filters._controls) == {"match_genres", "k", "diversity"}
-    assert [button.genre for button in filters._genres] == ["Drama"]
+    assert set(filters.controls) == {"match_genres", "k", "diversity"}
+    assert list(filters.genres) == ["Drama"]
 
 
 def test_diversity(small_recommender):
-    question = Question(films=(int(small_recommender.find("Toy Story")["id"]),))
-    near, varied = (answer(small_recommender, question, 8, diversity=d) for d in (0.0, 0.7))
+    film = int(small_recommender.find("Toy Story")["id"])
+    near, varied = (
+        small_recommender.answer(Question((film,), k=8, diversity=diversity)).films
+        for diversity in (0.0, 0.7)
+    )
     assert near["id"][0] == varied["id"][0]
     assert set(near["id"]) != set(varied["id"])
     assert varied.attrs["query"] == near.attrs["query"]
@@ -317,55 +400,57 @@ def test_diversity(small_recommender):
 def test_suggestions_follow_typing_and_are_a_dozen_at_most(box):
     async def type_it():
         for end in range(1, 7):
-            box._typed.value = "toy st"[:end]
+            box.inputs.finder.field.value = "toy st"[:end]
             await asyncio.sleep(0.01)
         await box.settled()
 
     run(type_it())
-    names = [button.description for button in box._suggestions.children]
+    names = [button.description for button in box.inputs.finder.suggestions.children]
     assert "Toy Story (1995)" in names and len(names) <= 12
-    box._suggestions.children[names.index("Toy Story (1995)")].click()
-    assert box._typed.value == "Toy Story (1995)"
-    assert box._suggestions.children == ()
+    box.inputs.finder.suggestions.children[names.index("Toy Story (1995)")].click()
+    assert box.inputs.finder.field.value == "Toy Story (1995)"
+    assert box.inputs.finder.suggestions.children == ()
     assert box.recommender.find(box.query.films[0])["title"] == "Toy Story"
     assert len(box.results) == 10
 
 
 def test_enter_takes_the_best_suggestion_for_the_last_letters(box):
     async def type_it():
-        box._typed.value = "shr"
-        box._on_enter(box._typed, {"event": "submit"}, None)
-        box._typed.value = "titan"  # overtaken by Enter's message, as browsers may send it
-        box._on_enter(box._typed, {"event": "submit"}, None)
+        box.inputs.finder.field.value = "shr"
+        press_enter(box)
+        box.inputs.finder.field.value = (
+            "titan"  # overtaken by Enter's message, as browsers may send it
+        )
+        press_enter(box)
         await box.settled()
 
     run(type_it())
-    assert box._typed.value == "Titanic (1997)"
+    assert box.inputs.finder.field.value == "Titanic (1997)"
     assert len(box.results) == 10
 
 
 def test_a_title_that_is_not_there(box):
-    box._typed.value = "qqqqqqqq"
-    assert box._suggestions.children == ()
-    assert "No title like that" in box._no_title.value
-    box._typed.value = "titanic"
-    assert box._suggestions.children != () and box._no_title.value == ""
+    box.inputs.finder.field.value = "qqqqqqqq"
+    assert box.inputs.finder.suggestions.children == ()
+    assert "No title like that" in box.inputs.finder.note.value
+    box.inputs.finder.field.value = "titanic"
+    assert box.inputs.finder.suggestions.children != () and box.inputs.finder.note.value == ""
 
 
 def test_one_growing_plot_is_one_step_of_the_trail(box):
     async def type_it():
         text = "A thief enters the dreams"
         for end in range(8, len(text) + 1):
-            box._plot.value = text[:end]
+            box.inputs.describer.field.value = text[:end]
         await box.settled()
 
     box.ask("Titanic")
     run(type_it())
-    assert len(box._trail) == 2
-    assert box.query.text == "A thief enters the dreams"
+    assert len(box.trail.questions) == 2
+    assert box.query.plot == Plot("A thief enters the dreams")
     assert len(box.results) == 10
-    box.back()
-    assert box._mode.index == 0 and box._typed.value == "Titanic (1997)"
+    box.trail.back()
+    assert box.inputs.mode.index == 0 and box.inputs.finder.field.value == "Titanic (1997)"
 
 
 # ---- races ---------------------------------------------------------------------------------------
@@ -373,32 +458,32 @@ def test_one_growing_plot_is_one_step_of_the_trail(box):
 
 def test_a_slow_answer_never_overwrites_a_newer_one(box, monkeypatch):
     started, release = threading.Event(), threading.Event()
-    recommend = box.recommender.recommend
+    answer = box.recommender.answer
     slow = int(box.recommender.find("Inception")["id"])
 
-    def sometimes_slow(query, *arguments, **options):
-        if query == [slow]:
+    def sometimes_slow(question):
+        if question.films == (slow,):
             started.set()
             assert release.wait(5)
-        return recommend(query, *arguments, **options)
+        return answer(question)
 
-    monkeypatch.setattr(box.recommender, "recommend", sometimes_slow)
+    monkeypatch.setattr(box.recommender, "answer", sometimes_slow)
     seen = []
     box.observe(lambda change: seen.append(box.query.films), "results")
     shrek = int(box.recommender.find("Shrek")["id"])
 
     async def scenario():
-        box._pose(Question(films=(slow,)))
+        box.trail.add(Question(films=(slow,)))
         await asyncio.to_thread(started.wait, 5)
         await asyncio.sleep(0.3)
-        assert "Searching" in box._status.value
-        box._pose(Question(films=(shrek,)))
+        assert "Searching" in box.screen.status.value
+        box.trail.add(Question(films=(shrek,)))
         release.set()
         await box.settled()
 
     run(scenario())
     assert seen == [(shrek,)]
-    assert "Shrek" in box._status.value
+    assert "Shrek" in box.screen.status.value
 
 
 def test_only_the_newest_request_is_worked_on():
@@ -422,17 +507,21 @@ def test_without_an_event_loop_an_answer_comes_at_once():
 
 def test_cards_and_suggestions_are_reused(box):
     box.ask("Inception")
-    before = list(box._list.children)
+    before = list(box.screen.cards.children)
     box.ask("Titanic")
-    assert list(box._list.children) == before
+    assert list(box.screen.cards.children) == before
 
 
 # ---- reasons -------------------------------------------------------------------------------------
 
 
+def explainer_of(recommender, films):
+    return Explainer(recommender.embedder.words_, len(recommender.films), films)
+
+
 def test_reasons(small_recommender):
     films = small_recommender.films
-    explainer = Explainer(small_recommender, films[films["title"] == "Toy Story"])
+    explainer = explainer_of(small_recommender, films[films["title"] == "Toy Story"])
     reasons = dict(explainer.reasons(small_recommender.find("Toy Story 2")))
     assert reasons["Same series"] == "Toy Story Collection"
     assert "story" in reasons["In both titles"]
@@ -444,17 +533,18 @@ def test_reasons(small_recommender):
 
 def test_close_words_are_words_that_are_used_often(small_recommender, monkeypatch):
     films = small_recommender.films
-    query = films[films["title"] == "Toy Story"]
+    overview = films.loc[films["title"] == "Toy Story", "overview"].iloc[0]
+    words = small_recommender.embedder.words_
+    asked = explain.rare_words(overview, words, len(films))
     # In a small catalogue no word is used often enough and yet tells something.
-    assert Explainer(small_recommender, query)._close == {}
-    monkeypatch.setattr(search_box, "_SEEN", 5)
-    monkeypatch.setattr(search_box, "_CLOSE", 0.0)
-    explainer = Explainer(small_recommender, query)
-    words = small_recommender.embedder.model_.wv
-    assert explainer._close
-    for other, word in explainer._close.items():
+    assert asked and explain.close_words(asked, words) == {}
+    monkeypatch.setattr(explain, "_SEEN", 5)
+    monkeypatch.setattr(explain, "_CLOSE", 0.0)
+    close = explain.close_words(asked, words)
+    assert close
+    for other, word in close.items():
         assert other != word
-        assert words.get_vecattr(other, "count") >= 5 and words.get_vecattr(word, "count") >= 5
+        assert words.counts[words.rows[other]] >= 5 and words.counts[words.rows[word]] >= 5
 
 
 # ---- the map -------------------------------------------------------------------------------------
@@ -486,6 +576,39 @@ def test_the_map_of_a_catalogue_that_has_grown(nasty_recommender, tmp_path):
     assert film_map(recommender).shape == (25, 2)
     reopened = Recommender.open(recommender.path)  # whose manifest may know the older map by now
     assert film_map(reopened).shape == (25, 2)
+
+
+def test_a_map_is_drawn_anew_when_the_catalogue_has_grown(nasty_recommender, tmp_path):
+    recommender = Recommender.open(shutil.copytree(nasty_recommender.path, tmp_path / "copy"))
+    view = MapView(recommender)
+    view.shown = True
+    recommender.add(
+        recommender.films.head(1)[["title", "year", "genres", "overview"]].assign(id=900)
+    )
+    view.mark(recommender.films.tail(1), recommender.films.head(3))
+    assert view.marks.value.count("movrec-mark") == 3
+
+
+def test_a_map_that_cannot_be_drawn_says_so(nasty_recommender, tmp_path, monkeypatch):
+    recommender = Recommender.open(shutil.copytree(nasty_recommender.path, tmp_path / "copy"))
+    for kept in recommender.path.glob("map-*"):
+        kept.unlink()
+    view = MapView(recommender)
+    with monkeypatch.context() as broken:
+        broken.setattr(recommender.store, "vectors", None)
+        view.shown = True
+    assert 'role="alert"' in view.marks.value
+    view.mark(recommender.films.head(1), recommender.films.tail(3))
+    assert view.marks.value.count("movrec-mark") == 3
+
+
+# ---- the package ---------------------------------------------------------------------------------
+
+
+def test_the_style_sheet_is_whole():
+    sheet = style_html()
+    assert sheet.startswith("<style>") and sheet.count("<") == 2
+    assert sheet.count("{") == sheet.count("}") > 50
 
 
 def test_import_of_the_package_does_not_import_widgets():
