@@ -51,6 +51,7 @@ default_role = "py:obj"  # docstrings write a name between single backticks, as 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say more of each parameter than its type
 autosummary_generate = False
+viewcode_follow_imported_members = False  # a constant may be of a type of Python's own
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True

@@ -138,12 +138,12 @@ def test_links_lead_on(tools):
 def test_names_of_the_package_become_references(tools):
     names = {
         "load_sample": "movrec.ingest.load_sample",
-        "Recommender.build": "movrec.recommend.Recommender.build",
+        "Recommender.recommend": "movrec.recommend.Recommender.recommend",
         "evaluate": "movrec.evaluation.evaluate",
     }
-    assert tools.link_names("`load_sample()`, `store_attr`, `Recommender.build`", names) == (
+    assert tools.link_names("`load_sample()`, `store_attr`, `Recommender.recommend`", names) == (
         "{py:obj}`load_sample() <movrec.ingest.load_sample>`, `store_attr`, "
-        "{py:obj}`Recommender.build <movrec.recommend.Recommender.build>`"
+        "{py:obj}`Recommender.recommend <movrec.recommend.Recommender.recommend>`"
     )
     for text in ("`evaluate`", "[`load_sample`](ingest.html)", "`load_sample(3)`"):
         assert tools.link_names(text, names) == text  # a variable's name, a link already, code
@@ -347,7 +347,8 @@ def test_a_notebook_is_whole(site, page, name):
 def test_the_answers_are_folded_and_unfold_to_code(page, lesson):
     text = (ROOT / "nbs" / f"{lesson}.ipynb").read_text(encoding="utf-8")
     lesson_page = page(f"nbs/{lesson}.html")
-    answers = [box for box in lesson_page.find_all("details") if "hide" not in box.get("class", [])]
+    boxes = lesson_page.find("article").find_all("details")
+    answers = [box for box in boxes if "hide" not in box.get("class", [])]
     assert len(answers) == text.count("<details>")
     assert len(answers) >= 2
     assert any(box.find("div", class_="highlight") for box in answers)

@@ -152,9 +152,9 @@ def test_a_hint_reaches_the_attendee_and_the_answer_does_not():
         1, exercise.statement, "answer = 6 * 7", exercise.check
     )
     assert hint.strip() in exercise.statement and "known" not in exercise.statement
-    late = GOOD.replace("<details><summary>Answer", hint + "<details><summary>Answer")
-    with pytest.raises(SystemExit, match="below a Hint if there is one"):
-        exercises.read_exercise(late, "here")
+    second = hint.replace("Hint", "Second hint")
+    with pytest.raises(SystemExit, match="and a Hint if it needs one"):
+        exercises.read_exercise(text + second, "here")
 
 
 def test_a_check_that_is_content_without_an_answer_fails_the_lesson():

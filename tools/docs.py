@@ -95,11 +95,12 @@ def public_names() -> dict[str, str]:
         for name in loaded.__all__:
             value = getattr(loaded, name)
             if is_code(value) and value.__name__ == name:
-                below = vars(value) if inspect.isclass(value) else {}
-                for key in ("", *(key for key in below if key[0] != "_")):
-                    if not key or callable(getattr(value, key, None)):
-                        full = f"{name}.{key}".strip(".")
-                        found.setdefault(full, f"movrec.{module}.{full}")
+                found.setdefault(name, f"movrec.{module}.{name}")
+                for key in dir(value) if inspect.isclass(value) else []:
+                    owner = next(base for base in value.__mro__ if key in vars(base))
+                    if owner.__module__.startswith("movrec.") and key[0] != "_":
+                        full = f"{owner.__module__}.{owner.__qualname__}.{key}"
+                        found.setdefault(f"{name}.{key}", full)
     return found
 
 
@@ -318,6 +319,7 @@ def write_pages() -> None:
         notebook = page_of_notebook(path, names)
         if path.name == "index.ipynb":
             notebook.cells.append(v4.new_markdown_cell(contents()))
+        (PAGES / name_of(path)).parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, PAGES / name_of(path))
 
 

@@ -78,13 +78,11 @@ def read_exercise(source: str, place: str) -> Exercise:
     """The exercise that a markdown cell holds; SystemExit says what is wrong with it."""
     start = STATEMENT.match(source)
     folds = dict(FOLD.findall(source))
-    names = list(folds)
-    if names[:1] == ["Hint"]:
-        names.remove("Hint")
-    if not start or source.count("<details>") != len(folds) or names != ["Check", "Answer"]:
+    names = set(folds) - {"Hint"}
+    if not start or source.count("<details>") != len(folds) or names != {"Check", "Answer"}:
         raise SystemExit(
             f"{place} is no exercise: it begins with '**1 (easy).** ', '**2 (change a parameter).** ' "
-            "or '**3 (open).** ' and has two folds, Check and Answer, below a Hint if there is one "
+            "or '**3 (open).** ' and has two folds, Check and Answer, and a Hint if it needs one "
             "(see docs/developing.md)."
         )
     code = {name: "\n".join(PYTHON.findall(folds[name])).strip() for name in names}
