@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 # %% auto #0
-__all__ = ['CONTROL', 'UNDECODABLE', 'logger', 'say', 'MovrecError', 'CatalogueError', 'ParameterError', 'NotFittedError',
-           'ModelError', 'QueryError', 'is_missing', 'clean_text', 'shorten', 'first_line', 'nearest_name',
-           'check_whole', 'check_real', 'check_choice', 'progress_bar', 'Stopwatch']
+__all__ = ['CONTROL', 'UNDECODABLE', 'logger', 'MovrecError', 'CatalogueError', 'ParameterError', 'NotFittedError', 'ModelError',
+           'QueryError', 'is_missing', 'clean_text', 'shorten', 'first_line', 'nearest_name', 'check_whole',
+           'check_real', 'check_choice', 'progress_bar', 'Stopwatch']
 
 # %% ../../nbs/workings/00_core.ipynb #375a80ca
 class MovrecError(Exception):
@@ -192,7 +192,7 @@ def nearest_name(name: str, candidates: Sequence[str]) -> str | None:
 # %% ../../nbs/workings/00_core.ipynb #5575eeb1
 def check_whole(
     name: str, value: Any, low: int = 1, high: int | None = None, *, optional: bool = False
-) -> int:
+) -> Any:
     """Return a whole number as an int, or say what is wrong with it.
 
     Parameters
@@ -233,7 +233,7 @@ def check_whole(
 
 def check_real(
     name: str, value: Any, low: float, high: float = np.inf, *, optional: bool = False
-) -> float:
+) -> Any:
     """Return a finite number as a float, or say what is wrong with it; as `check_whole`.
 
     Examples
@@ -366,6 +366,3 @@ class Stopwatch:
         now = time.perf_counter()
         self.seconds[stage] = round(now - self._last, 2)
         self._last = now
-
-# %% ../../nbs/workings/00_core.ipynb #51bef3e6
-say = first_line

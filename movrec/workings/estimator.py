@@ -26,7 +26,7 @@ from movrec.workings.core import (
 from .folders import load_part, save_part
 
 # %% auto #0
-__all__ = ['whole', 'real', 'choice', 'plain', 'Estimator', 'Parameters']
+__all__ = ['whole', 'real', 'choice', 'plain', 'Estimator']
 
 # %% ../../nbs/workings/00_estimator.ipynb #e62b5225
 def whole(default: Any, low: int = 1, high: int | None = None, *, optional: bool = False) -> Any:
@@ -131,7 +131,7 @@ class Estimator(BaseEstimator):
 
     def check_parameters(self) -> None:
         """Raise `ParameterError` where a parameter is out of its range."""
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+        for field in dataclasses.fields(self):
             if "check" in field.metadata:
                 field.metadata["check"](field.name, getattr(self, field.name))
 
@@ -202,28 +202,3 @@ class Estimator(BaseEstimator):
 
     def _restore(self, description: dict[str, Any], arrays: dict[str, Any]) -> None:
         raise NotImplementedError(f"{type(self).__name__} has no _restore")
-
-# %% ../../nbs/workings/00_estimator.ipynb #5968e2f7
-class Parameters:
-    """Kept until every estimator stands on `Estimator`."""
-
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        import inspect
-
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._parameter_names()}
-
-    def set_params(self, **parameters: Any) -> Parameters:
-        known = self._parameter_names()
-        for name in parameters:
-            if name not in known:
-                raise ParameterError(
-                    f"{type(self).__name__} has no parameter {name!r}: "
-                    f"choose from {', '.join(known)}."
-                )
-        for name, value in parameters.items():
-            setattr(self, name, value)
-        return self

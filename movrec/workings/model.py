@@ -123,7 +123,7 @@ def model_card(name: str, path: Path, manifest: dict[str, Any]) -> str:
     )
     return f"{html.escape(name)}: <b>{manifest['films']:,} films</b><table>{cells}</table>"
 
-# %% ../../nbs/workings/06_model.ipynb #70d50fc1
+# %% ../../nbs/workings/06_model.ipynb #775058bd
 class Catalogue:
     """A film table in which films are found by title and by id.
 
@@ -190,7 +190,7 @@ class Catalogue:
         """
         if isinstance(query, (int, np.integer)) and not isinstance(query, bool):
             return self.films.iloc[self._row(int(query))]
-        return self.films.iloc[self._titles.find(query, year)]
+        return self.films.iloc[self._titles.find(query, year)]  # type: ignore[arg-type]
 
     def suggest(self, text: str, n: int = 12) -> pd.DataFrame:
         """Return the films that best complete a title; see `TitleIndex.suggest`."""
