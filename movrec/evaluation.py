@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 
 from .recommend import Recommender
-from .workings.batch import memberships
+from .workings.batch import joined_scores
 from movrec.workings.contenders import (
     Contender,
-    Scores,
     measure_all,
     minilm_contenders,
     popular_contender,
@@ -28,18 +27,10 @@ from movrec.workings.contenders import (
     vector_contender,
 )
 from .workings.core import ParameterError, check_whole, progress_bar
-from .workings.embedder import unit_rows
 from .workings.measures import DEFAULT_BOOTSTRAP, Bootstrap, Measure
 from .workings.sources import as_rating_table
 
 # %% ../nbs/07_evaluate.ipynb #b1dc1162
-def _recommender_scores(recommender: Recommender) -> Scores:
-    """Return the similarities by which `Recommender.recommend` ranks: joined, genres matched."""
-    vectors = unit_rows(recommender.store.vectors("joined"))
-    genres = memberships(recommender)
-    return lambda rows: np.where(genres[rows] @ genres.T > 0, vectors[rows] @ vectors.T, -np.inf)
-
-
 def evaluate(
     recommender: Recommender,
     ratings: pd.DataFrame | str | Path | None = None,
@@ -84,7 +75,7 @@ def evaluate(
             f"k={k} is too many: the catalogue has {len(recommender.films):,} films."
         )
     table = None if ratings is None else as_rating_table(ratings, links)
-    scores = _recommender_scores(recommender)
+    scores = joined_scores(recommender)
     measured = measure_all(recommender.films, scores, table, k, bootstrap)
     return pd.DataFrame.from_dict(measured, orient="index", columns=Measure._fields)
 
@@ -96,7 +87,7 @@ def _recommender_contenders(recommender: Recommender) -> dict[str, Contender]:
     plain = vector_contender(recommender.store.vectors("document"))
     plain.train_seconds = seconds.get("embedder")
     default = Contender(
-        _recommender_scores(recommender),
+        joined_scores(recommender),
         recommend=lambda row: recommender.recommend(int(ids[row])),
         train_seconds=sum(seconds.values()),
     )

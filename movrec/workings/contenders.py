@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .batch import Scores, rank_films
 from .embedder import unit_rows
 from .layouts import required_column
 from movrec.workings.measures import (
@@ -34,66 +35,8 @@ from .terms import tfidf
 from .text import film_texts
 
 # %% auto #0
-__all__ = ['Scores', 'rank_films', 'measure_all', 'Contender', 'vector_contender', 'random_contender', 'popular_contender',
-           'tfidf_contender', 'minilm_vectors', 'minilm_contenders', 'query_ms']
-
-# %% ../../nbs/workings/07_contenders.ipynb #1d0acd0c
-Scores = Callable[[np.ndarray], np.ndarray]
-_ROWS_AT_A_TIME = 512
-
-
-def _best_of_each(similarity: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the columns of the k largest values of each row, and these values, largest first."""
-    best = np.argpartition(-similarity, min(k, similarity.shape[1] - 1), axis=1)[:, :k]
-    values = np.take_along_axis(similarity, best, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    return np.take_along_axis(best, order, axis=1), np.take_along_axis(values, order, axis=1)
-
-
-def rank_films(
-    films: pd.DataFrame, scores: Scores, k: int, among: np.ndarray | None = None
-) -> pd.DataFrame:
-    """Return the table of recommendations that similarities make.
-
-    Parameters
-    ----------
-    films : DataFrame
-        A film table; `id` is read.
-    scores : callable
-        Maps n rows of the film table to an array of shape (n, n_films); -inf is never recommended.
-    k : int
-        Recommendations for each film, never the film itself.
-    among : ndarray of int, optional
-        Rows; only these are asked about and recommended.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `Recommender.recommend_all`.
-
-    Examples
-    --------
-    >>> films = pd.DataFrame({"id": [7, 8, 9]})
-    >>> rank_films(films, lambda rows: np.array([[0, 1, 2]] * len(rows)), 1)["recommended_id"].tolist()
-    [9, 9, 8]
-    """
-    ids = films["id"].to_numpy()
-    rows = np.arange(len(ids)) if among is None else among
-    parts = []
-    for start in range(0, len(rows), _ROWS_AT_A_TIME):
-        block = rows[start : start + _ROWS_AT_A_TIME]
-        similarity = np.array(scores(block), dtype=np.float32)
-        similarity[np.arange(len(block)), block] = -np.inf
-        best, values = _best_of_each(similarity if among is None else similarity[:, among], k)
-        kept = np.isfinite(values)
-        part = {
-            "id": np.repeat(ids[block], kept.sum(axis=1)),
-            "rank": np.broadcast_to(np.arange(1, best.shape[1] + 1), best.shape)[kept],
-            "recommended_id": ids[rows[best[kept]]],
-            "similarity": values[kept].astype(float),
-        }
-        parts.append(pd.DataFrame(part))
-    return pd.concat(parts, ignore_index=True)
+__all__ = ['measure_all', 'Contender', 'vector_contender', 'random_contender', 'popular_contender', 'tfidf_contender',
+           'minilm_vectors', 'minilm_contenders', 'query_ms']
 
 # %% ../../nbs/workings/07_contenders.ipynb #bcc9e838
 _MEASURES: dict[str, tuple[Callable[..., Measure], str]] = {
