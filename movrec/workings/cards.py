@@ -283,7 +283,7 @@ class FilmCard(widgets.VBox):
         self.dislike.tooltip = f"leave {film['title']} out"
         self.body.value = film_html(film, rank, reasons)
 
-# %% ../../nbs/workings/10_cards.ipynb #02e3e6ee
+# %% ../../nbs/workings/10_cards.ipynb #61991d05
 class Results(widgets.GridBox):
     """Recommendations as cards, side by side where there is room.
 
@@ -331,8 +331,7 @@ class Results(widgets.GridBox):
         shown = self._cards[: len(films)]
         for number, (card, (_, film)) in enumerate(zip(shown, films.iterrows())):
             card.show(film, number + 1, reasons[number] if reasons else ())
-        if list(self.children) != shown:
-            self.children = shown
+        self.children = shown
 
     def _judge(self, verdict: str, film: int | None) -> None:
         self.verdict = None

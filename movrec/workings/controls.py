@@ -64,7 +64,7 @@ class GenreButton(widgets.Button):
     def _show(self, *_: Any) -> None:
         pattern, css_class = _GENRE_STATES[self.state]
         self.description = pattern.format(self.genre)
-        for _, other in _GENRE_STATES.values():
+        for _pattern, other in _GENRE_STATES.values():
             if other:
                 self.remove_class(other)
         if css_class:
