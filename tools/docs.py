@@ -96,11 +96,11 @@ def public_names() -> dict[str, str]:
             value = getattr(loaded, name)
             if is_code(value) and value.__name__ == name:
                 found.setdefault(name, f"movrec.{module}.{name}")
-                for key in dir(value) if inspect.isclass(value) else []:
-                    owner = next(base for base in value.__mro__ if key in vars(base))
-                    if owner.__module__.startswith("movrec.") and key[0] != "_":
-                        full = f"{owner.__module__}.{owner.__qualname__}.{key}"
-                        found.setdefault(f"{name}.{key}", full)
+                for base in value.__mro__ if inspect.isclass(value) else ():
+                    if base.__module__.startswith("movrec."):
+                        for key in (key for key in vars(base) if key[0] != "_"):
+                            full = f"{base.__module__}.{base.__qualname__}.{key}"
+                            found.setdefault(f"{name}.{key}", full)
     return found
 
 
