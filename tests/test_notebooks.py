@@ -68,6 +68,8 @@ def test_the_first_cell_says_what_the_notebook_is_about(path):
         "Time",
         "What you need to know",
     ]
+    if path == NOTEBOOKS[0]:
+        bullets.pop()  # for the first lesson one needs to know nothing
     assert re.findall(r"^\* \*\*(.+?):\*\* \S", facts, flags=re.MULTILINE) == bullets
     assert len(facts.splitlines()) == len(bullets)
     assert re.search(
@@ -117,7 +119,7 @@ def test_it_ends_with_a_summary_and_the_way_on(path):
 def test_it_has_exercises_with_answers_and_checks_behind_their_ideas(path):
     notebook = nbformat.read(path, as_version=4)
     found = exercises.exercises_of(notebook, path.name)
-    assert len(found) >= 2
+    assert len(found) >= (1 if path == NOTEBOOKS[0] else 2)
     behind = notebook.cells[min(found) :]
     assert any(cell.cell_type == "code" for cell in behind), "they all stand at the end"
     for exercise in found.values():

@@ -76,7 +76,7 @@ def test_an_exercise_notebook_is_its_lesson_without_outputs_and_answers(lesson):
         assert (FOLDER / other).exists()
 
     found = exercises.exercises_of(before, lesson.name)
-    assert len(found) >= 2
+    assert len(found) >= (1 if lesson == LESSONS[0] else 2)
     for number, exercise in enumerate(found.values(), start=1):
         assert exercise.answer not in "\n".join(cell.source for cell in made.cells)
         below = [cell.id for cell in made.cells].index(f"exercise-{number}") + 1
