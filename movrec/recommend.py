@@ -137,12 +137,10 @@ def answer_question(model: FilmModel, question: Question) -> Answer:
     >>> answer_question(recommender, Question(plot=Plot("A toy is lost."), k=2)).films.shape[0]
     2
     """
+    question.check()
     if not question:
         raise ParameterError("A question needs a film or a plot: give at least one of them.")
-    question.check()
-    reading = None
-    if not question.films and question.plot is not None:
-        reading = model.read_plot(question.plot)
+    reading = None if question.plot is None else model.read_plot(question.plot)
     asked = _understand(model, question, reading)
     found = _search(model, question, asked)
     return Answer(question, found, asked.films, reading, asked.genres)

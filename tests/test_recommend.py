@@ -1,7 +1,9 @@
-"""Faults, damaged folders and odd questions: what notebook 03 cannot show."""
+"""Faults, damaged folders and odd questions: what lesson 06 cannot show."""
 
 import json
+import multiprocessing
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -18,9 +20,10 @@ from movrec.doc2vec import Doc2VecEmbedder
 from movrec.ingest import read_movies
 from movrec.recommend import Recommender
 from movrec.workings.core import CatalogueError, ModelError, ParameterError, QueryError
-from movrec.workings.question import FilmFilter, sql_literal
-from movrec.workings.text import normalize_title
-from movrec.workings.titles import TitleIndex
+from movrec.workings.embedder import register_embedder
+from movrec.workings.folders import load_part, save_part
+from movrec.workings.question import FilmFilter, Question
+from movrec.workings.text import Plot, tokenize
 
 NASTY_GENRES = [
     "Children's",
@@ -213,107 +216,261 @@ def test_bad_plots(small_recommender, text):
         small_recommender.predict_genres(text)
 
 
-# ---- titles --------------------------------------------------------------------------------------
+# ---- questions and answers -----------------------------------------------------------------------
+
+PLOT = "A thief enters the dreams of others and must plant an idea in a rich heir's mind."
 
 
-@pytest.fixture(scope="module")
-def titles():
-    names = [
-        "Heat",
-        "The Heat",
-        "Amélie",
-        "Toy Story 3",
-        "Toy Story",
-        "WALL·E",
-        "M",
-        "Pinocchio",
-        "Pinocchio",
-        "Fast & Furious",
-        "2001: A Space Odyssey",
-        "Rocky III",
-        "",
-        "It",
+def test_the_doors_ask_what_a_question_asks(small_recommender):
+    film = int(small_recommender.find("Shrek")["id"])
+    where = FilmFilter(exclude_genres=("Romance",), years=(1980, None))
+    filters = {"exclude_genres": ["romance"], "years": (1980, None)}
+    for diversity in (0.0, 0.7):
+        asked = Question((film,), k=6, where=where, diversity=diversity)
+        answer = small_recommender.answer(asked)
+        door = small_recommender.recommend("Shrek", k=6, diversity=diversity, **filters)
+        pd.testing.assert_frame_equal(answer.films, door)
+        assert answer.films.attrs == door.attrs
+        assert answer.question is asked and answer.reading is None
+        assert answer.asked["title"].tolist() == ["Shrek"]
+        assert answer.genres == door.attrs["genres"]
+        asked = Question(plot=Plot(PLOT), k=6, where=where, diversity=diversity)
+        answer = small_recommender.answer(asked)
+        door = small_recommender.recommend_for_text(PLOT, k=6, diversity=diversity, **filters)
+        pd.testing.assert_frame_equal(answer.films, door)
+        assert answer.asked.empty and answer.genres == sorted(answer.reading.called[0])
+        table = small_recommender.predict_genres(PLOT)
+        pd.testing.assert_frame_equal(answer.reading.genre_table(), table)
+
+
+def test_films_are_left_out_for_a_plot_too(small_recommender):
+    found = small_recommender.recommend_for_text(PLOT, k=5)
+    out = [found["title"][0], int(found["id"][2])]
+    left = small_recommender.recommend_for_text(PLOT, k=3, exclude=out)
+    assert left["id"].tolist() == found["id"].drop([0, 2]).tolist()
+    with pytest.raises(QueryError, match="No Such Film"):
+        small_recommender.recommend_for_text(PLOT, exclude=["No Such Film At All"])
+    for ask in (small_recommender.recommend, small_recommender.recommend_for_text):
+        with pytest.raises(ParameterError, match=r"write \['Shrek'\]"):
+            ask("Titanic", exclude="Shrek")
+
+
+def test_a_plot_is_answered_variedly_too(small_recommender):
+    def likeness(found):
+        vectors = small_recommender.store.vectors("joined", found["id"])
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return (unit @ unit.T)[np.triu_indices(len(unit), k=1)].mean()
+
+    nearest, varied, most = (
+        small_recommender.recommend_for_text(PLOT, k=8, diversity=diversity)
+        for diversity in (0.0, 0.5, 1.0)
+    )
+    assert nearest["id"][0] == varied["id"][0] == most["id"][0]
+    assert likeness(nearest) > likeness(varied) > likeness(most)
+    assert len(small_recommender.recommend_for_text(PLOT, k=60, diversity=0.5)) == 60
+    for diversity in (-0.1, 1.1, "much", float("nan")):
+        with pytest.raises(ParameterError, match="diversity"):
+            small_recommender.recommend_for_text(PLOT, diversity=diversity)
+
+
+@pytest.fixture
+def counted(small_model, monkeypatch):
+    """A recommender that has read nothing yet, and how often its models are asked."""
+    recommender, calls = Recommender.open(small_model), {"embedded": 0, "classified": 0}
+
+    def count(owner, name, what):
+        original = getattr(type(owner), name)
+
+        def counting(self, *arguments, **named):
+            calls[what] += 1
+            return original(self, *arguments, **named)
+
+        monkeypatch.setattr(type(owner), name, counting)
+
+    count(recommender.embedder, "blocks", "embedded")
+    count(recommender.classifier, "predict_proba", "classified")
+    return recommender, calls
+
+
+def test_a_plot_is_embedded_once_and_classified_once(counted):
+    recommender, calls = counted
+    recommender.recommend_for_text(PLOT, k=3)
+    assert calls == {"embedded": 1, "classified": 1}
+    recommender.predict_genres(PLOT)
+    recommender.recommend_for_text(PLOT, k=5, diversity=0.5, years=(1990, None))
+    assert calls == {"embedded": 1, "classified": 1}
+    recommender.predict_genres(PLOT, title="Inception")  # with a title it is another text
+    assert calls == {"embedded": 2, "classified": 2}
+
+
+def test_reasons_and_hints_do_not_read_the_plot_again(counted):
+    recommender, calls = counted
+    where = FilmFilter(("Comedy",), (), (1800, 1801), "xx", 10)
+    answer = recommender.answer(Question(plot=Plot(PLOT), where=where))
+    assert answer.films.empty and recommender.explain(answer) == []
+    assert recommender.what_to_loosen(answer) == [
+        "No single filter is to blame: loosen several, or reset them all."
     ]
-    films = films_of(names)
-    films["year"] = films["year"].astype("Int16")
-    films.loc[12, "year"] = pd.NA
-    return TitleIndex(films)
+    narrow = recommender.answer(Question(plot=Plot(PLOT), where=FilmFilter(years=(1800, 1801))))
+    assert recommender.what_to_loosen(narrow) == [
+        "Leave out “from 1800 to 1801” and there are 10 or more."
+    ]
+    answer = recommender.answer(Question(plot=Plot(PLOT)))
+    assert len(recommender.explain(answer)) == 10
+    assert calls == {"embedded": 1, "classified": 1}
+
+
+def test_of_many_plots_the_last_are_remembered(counted):
+    recommender, calls = counted
+    plots = [f"A sailor and his {number} sons cross the sea." for number in range(40)]
+    for plot in plots:
+        recommender.predict_genres(plot)
+    assert calls["embedded"] == 40
+    recommender.predict_genres(plots[-1])
+    assert calls["embedded"] == 40
+    recommender.predict_genres(plots[0])
+    assert calls["embedded"] == 41
+
+
+def test_films_do_not_load_the_models(small_model):
+    recommender = Recommender.open(small_model)
+    recommender.recommend("Inception", k=3)
+    answer = recommender.answer(Question((int(recommender.find("Shrek")["id"]),), k=3))
+    assert len(answer.films) == 3 and "text_model" not in vars(recommender)
+
+
+def test_reasons_are_found_in_what_is_shared(small_recommender):
+    film = small_recommender.find("Shrek")
+    answer = small_recommender.answer(Question((int(film["id"]),), k=20))
+    reasons = small_recommender.explain(answer)
+    assert len(reasons) == 20 and any(reasons)
+    for (_, other), found in zip(answer.films.iterrows(), reasons):
+        shared = set(film["genres"]) & set(other["genres"])
+        assert set(filter(None, dict(found).get("Shared genres", "").split(", "))) == shared
+        for word in filter(None, dict(found).get("Shared words", "").split(", ")):
+            assert {word} <= set(tokenize(film["overview"])) & set(tokenize(other["overview"]))
 
 
 @pytest.mark.parametrize(
-    ("typed", "row"),
+    ("question", "message"),
     [
-        ("Heat", 0),
-        ("heat", 0),
-        ("The Heat", 1),
-        ("the heat", 1),
-        ("HEAT", 0),
-        ("amelie", 2),
-        ("Amelie", 2),
-        ("AMÉLIE", 2),
-        ("toy story", 4),
-        ("Toy Stroy", 4),
-        ("toy sotry 3", 3),
-        ("walle", 5),
-        ("wall e", 5),
-        ("m", 6),
-        ("fast and furious", 9),
-        ("2001 a space odyssey", 10),
-        ("2001: A Space Odissey", 10),
-        ("Heat (1950)", 0),
-        ("it", 13),
+        (Question(), "a film or a plot"),
+        (Question(films=("Shrek",)), "Shrek"),
+        (Question(plot=PLOT), "Plot"),
+        (Question(films=(1,), plot=Plot(PLOT)), "leave one of them out"),
+        (Question(films=(1,), k=0), "k"),
+        (Question(plot=Plot("qwxz zzkkj")), "None of the words"),
     ],
 )
-def test_titles_that_are_understood(titles, typed, row):
-    assert titles.find(typed) == row
+def test_questions_without_an_answer(small_recommender, question, message):
+    with pytest.raises(ParameterError, match=message):
+        small_recommender.answer(question)
 
 
-@pytest.mark.parametrize(
-    "typed", ["Toy Story 4", "Rocky II", "Rocky IV", "X", "Casablanca", "2010: A Space Odyssey"]
-)
-def test_titles_that_are_not_guessed_at(titles, typed):
-    with pytest.raises(QueryError, match="is in the catalogue"):
-        titles.find(typed)
+def test_a_question_about_films_that_are_not_there(small_recommender):
+    with pytest.raises(QueryError, match="-5"):
+        small_recommender.answer(Question(films=(-5,)))
 
 
-def test_films_of_one_name_are_listed(titles):
-    with pytest.raises(QueryError, match="1957.*1958") as caught:
-        titles.find("pinocchio")
-    assert caught.value.candidates["id"].tolist() == [8, 9]
-    assert titles.find("pinocchio", year=1958) == 8
-    assert titles.find("pinocchio (1958)") == 8
-    with pytest.raises(QueryError, match="1900"):
-        titles.find("pinocchio", year=1900)
+# ---- another process, a notebook, another embedder -----------------------------------------------
 
 
-def test_suggestions(titles):
-    assert set(titles.suggest("toy st")["title"].head(2)) == {"Toy Story", "Toy Story 3"}
-    assert "2001: A Space Odyssey" in titles.suggest("odys")["title"].tolist()
-    assert titles.suggest("ameile")["title"].tolist() == ["Amélie"]
-    assert titles.suggest("tyo stroy")["title"].tolist()[0] == "Toy Story"
-    assert titles.suggest("2001 spce od")["title"].tolist() == ["2001: A Space Odyssey"]
-    assert titles.suggest("odyssey space 2001")["title"].tolist()[0] == "2001: A Space Odyssey"
-    assert titles.suggest("").empty and titles.suggest("?!").empty
-    assert len(titles.suggest("a", n=3)) <= 3
+def titles_like(recommender, title):
+    return recommender.recommend(title, k=5)["title"].tolist()
 
 
-def test_suggestions_come_in_order(small_recommender):
-    films = small_recommender.films
-    begun = small_recommender.suggest("th", 5)
-    whole = begun["title"].map(normalize_title).str.startswith("th")
-    assert whole.is_monotonic_decreasing
-    assert begun.loc[whole, "vote_count"].is_monotonic_decreasing
-    # A whole title comes before longer ones, and every film is found by its own title.
-    for title in films["title"].head(60):
-        assert normalize_title(
-            small_recommender.suggest(title)["title"].iloc[0]
-        ) == normalize_title(title)
-    assert TitleIndex(films.head(0)).suggest("x").empty
+def test_a_recommender_travels_to_another_process(small_model, monkeypatch):
+    monkeypatch.chdir(small_model.parent)
+    recommender = Recommender.open(small_model.name)  # a relative path means the same there
+    sent = pickle.dumps(recommender)
+    assert len(sent) < 1000  # its path, not its vectors
+    expected = [titles_like(recommender, title) for title in ("Shrek", "Titanic")]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pairs = [(recommender, "Shrek"), (recommender, "Titanic")]
+        assert pool.starmap(titles_like, pairs) == expected
 
 
-@pytest.mark.parametrize("title", ["The", "A", "!!!", "Ⅷ", "", "…", "¿Qué?"])
-def test_odd_titles_keep_a_name(title):
-    assert bool(normalize_title(title)) == bool(title)
+def test_joblib_shares_a_recommender_out(small_recommender):
+    from joblib import Parallel, delayed
+
+    titles = ("Shrek", "Titanic")
+    jobs = (delayed(small_recommender.recommend)(title, k=5) for title in titles)
+    for title, found in zip(titles, Parallel(n_jobs=2)(jobs)):
+        assert found["title"].tolist() == titles_like(small_recommender, title)
+
+
+def test_a_folder_that_is_gone_says_so_on_the_other_side(model_copy):
+    sent = pickle.dumps(Recommender.open(model_copy))
+    shutil.rmtree(model_copy)
+    with pytest.raises(ModelError, match="no model folder"):
+        pickle.loads(sent)
+
+
+def test_the_card_of_a_recommender(small_model, tmp_path):
+    copy = shutil.copytree(small_model, tmp_path / "<script>alert(1)</script>".replace("/", "&"))
+    recommender = Recommender.open(copy)
+    card = recommender._repr_html_()
+    assert "600 films" in card and "movrec" in card and "gensim" in card
+    first, last = recommender.films["year"].min(), recommender.films["year"].max()
+    assert f"{first} to {last}" in card and str(len(recommender.genres)) in card
+    assert "<script" not in card and "&lt;script&gt;" in card
+    new = films_of(["Premiere"], genres=[["Puppetry"]], year=[2031])
+    recommender.add(new.assign(id=99_000_000))
+    assert f"{first} to 2031" in recommender._repr_html_()
+    assert Recommender.open(copy)._repr_html_() == recommender._repr_html_()
+    assert recommender.manifest["genres"] == len(recommender.genres)
+
+
+@register_embedder
+class CountedLetters:
+    """The least that an embedder has to have: how often each letter occurs."""
+
+    kind = "letters, a test of the recommender"
+
+    def fit(self, texts, y=None):
+        self.fitted_on_ = len(texts)
+        return self
+
+    def transform(self, texts):
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        counts = [[text.lower().count(letter) for letter in letters] for text in texts]
+        return np.array(counts, dtype=np.float32)
+
+    def save(self, folder):
+        save_part(folder, self.kind, {"fitted_on": self.fitted_on_}, {})
+
+    @classmethod
+    def load(cls, folder):
+        other = cls()
+        other.fitted_on_ = load_part(folder, cls.kind)[0]["fitted_on"]
+        return other
+
+
+def test_a_recommender_of_another_embedder(small_films, tmp_path):
+    films = small_films.head(80)
+    classifier = GenreClassifier(epochs=2, networks=1, progress=False)
+    built = Recommender.build(
+        films,
+        tmp_path / "model",
+        embedder=CountedLetters(),
+        classifier=classifier,
+        progress=False,
+    )
+    recommender = Recommender.open(tmp_path / "model")
+    assert isinstance(recommender.embedder, CountedLetters)
+    assert recommender.embedder.fitted_on_ == 80
+    assert recommender.store.vectors("document").shape == (80, 26)
+    # An anagram has the same letters, and with its own title and overview the film itself is found.
+    film = films.iloc[7]
+    found = recommender.recommend_for_text(
+        film["overview"][::-1], film["title"][::-1], k=1, match_genres=False, space="document"
+    )
+    assert found["id"].tolist() == [film["id"]] and found["similarity"][0] == pytest.approx(1)
+    answer = recommender.answer(Question((int(film["id"]),), k=5))
+    kinds = {kind for reasons in recommender.explain(answer) for kind, _ in reasons}
+    assert kinds and not kinds & {"Shared words", "Close words"}  # it knows no words
+    assert len(recommender.recommend_all(k=3)) > 0 and built.genres == recommender.genres
+    assert recommender.add(films_of(["New"], genres=[["Drama"]]).assign(id=99_000_000)) == 1
 
 
 # ---- filters -------------------------------------------------------------------------------------
@@ -342,14 +499,6 @@ def test_the_genre_step_with_such_genres(nasty):
     assert len(nasty.recommend(1, k=35))
     assert len(nasty.recommend(nasty.films["title"][3], k=3)) == 3
     assert set(nasty.recommend(1, k=35, language="o'x", match_genres=False)["language"]) == {"o'x"}
-
-
-def test_a_filter_takes_text_and_numbers_only():
-    assert sql_literal(np.int64(3)) == "3"
-    for value in [None, [1], True, float("nan"), b"x"]:
-        with pytest.raises(ParameterError):
-            sql_literal(value)
-    assert FilmFilter(genres=(), exclude_genres=(), years=(None, None)).sql() is None
 
 
 # ---- the folder ----------------------------------------------------------------------------------
@@ -426,9 +575,13 @@ def test_a_missing_folder(tmp_path):
         Recommender.open(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["vectors.safetensors", "part.json", "classifier.json", ".lance"])
+@pytest.mark.parametrize(
+    "name", ["embedder/arrays.safetensors", "classifier/part.json", "space/part.json", ".lance"]
+)
 def test_a_file_that_is_cut_short_changed_or_lost(model_copy, name):
-    file = next(p for p in sorted(model_copy.rglob("*")) if p.is_file() and p.name.endswith(name))
+    file = next(
+        p for p in sorted(model_copy.rglob("*")) if p.is_file() and p.as_posix().endswith(name)
+    )
     content = file.read_bytes()
     for damage in [content[: len(content) // 2], bytes([content[0] ^ 1]) + content[1:], None]:
         file.unlink(missing_ok=True)
@@ -444,6 +597,20 @@ def test_another_format(model_copy):
     (model_copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ModelError, match="format 99.*9.9"):
         Recommender.open(model_copy)
+
+
+def test_a_folder_of_the_first_format(model_copy):
+    manifest = json.loads((model_copy / "manifest.json").read_text())
+    assert manifest["format"] == 2
+    (model_copy / "manifest.json").write_text(json.dumps({**manifest, "format": 1}))
+    with pytest.raises(ModelError) as caught:
+        Recommender.open(model_copy)
+    message = str(caught.value)
+    assert message.count("\n") == 0 and message.endswith("reads format 2: build the model again.")
+    assert "has format 1" in message
+    # It may be replaced: it is a model, only an old one.
+    Recommender.build(films_of(list("abcdefghijkl")), model_copy, **quick())
+    assert len(Recommender.open(model_copy).films) == 12
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1, "files": 3}', "null"])

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from movrec.workings.terms import TermFeatures
 
 # %% auto #0
-__all__ = ['new_manifest', 'model_card', 'Catalogue', 'check_enough', 'write_model', 'add_films', 'FilmModel']
+__all__ = ['catalogue_facts', 'new_manifest', 'model_card', 'Catalogue', 'check_enough', 'write_model', 'add_films', 'FilmModel']
 
 # %% ../../nbs/workings/06_model.ipynb #b3c8ce71
 def _installed(package: str) -> str | None:
@@ -51,6 +51,33 @@ def _installed(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def catalogue_facts(films: pd.DataFrame) -> dict[str, Any]:
+    """Return what a manifest says of a catalogue, which changes when films are added.
+
+    Parameters
+    ----------
+    films : DataFrame
+        A film table.
+
+    Returns
+    -------
+    dict
+        `films`, `years` (the first and the last, or None), `genres`.
+
+    Examples
+    --------
+    >>> two = pd.DataFrame({"year": [1995, 1999], "genres": [["Comedy"], ["Drama", "Comedy"]]})
+    >>> catalogue_facts(two)
+    {'films': 2, 'years': [1995, 1999], 'genres': 2}
+    """
+    years = films["year"].dropna() if "year" in films else pd.Series(dtype=int)
+    return {
+        "films": len(films),
+        "years": [int(years.min()), int(years.max())] if len(years) else None,
+        "genres": len({genre for genres in films["genres"] for genre in genres}),
+    }
 
 
 def new_manifest(
@@ -78,16 +105,13 @@ def new_manifest(
     600
     """
     report = films.attrs.get("ingest_report")
-    years = films["year"].dropna() if "year" in films else pd.Series(dtype=int)
     return {
         "format": MODEL_FORMAT,
         "movrec": __version__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "packages": {name: _installed(name) for name in ("gensim", "torch", "lancedb", "numpy")},
-        "films": len(films),
-        "years": [int(years.min()), int(years.max())] if len(years) else None,
-        "genres": len({genre for genres in films["genres"] for genre in genres}),
+        **catalogue_facts(films),
         "text_fields": list(text_fields),
         "rows_read": report.rows_read if report is not None else None,
         "seconds": seconds,
@@ -260,7 +284,7 @@ def add_films(model: FilmModel, films: pd.DataFrame) -> int:
     joined = model.space.transform(films, reading.text, reading.probabilities)
     model.store.add(films, reading.blocks[0], joined)
     Catalogue.__init__(model, model.store.films())
-    model.manifest["films"] = len(model.films)
+    model.manifest.update(catalogue_facts(model.films))
     model.manifest["added"] = model.manifest.get("added", 0) + len(films)
     write_manifest(model.path, model.manifest)
     return len(films)

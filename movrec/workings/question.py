@@ -242,6 +242,16 @@ Metric = Literal["cosine", "l2"]
 Space = Literal["joined", "document"]
 
 
+def _check_ids(name: str, ids: Sequence[int]) -> None:
+    if not isinstance(ids, (tuple, list)):
+        raise ParameterError(f"{name} must be a tuple of film ids such as (862,), not {ids!r}.")
+    for film in ids:
+        if isinstance(film, bool) or not isinstance(film, (int, np.integer)):
+            raise ParameterError(
+                f"{name} holds the ids of films, not {film!r}: Recommender.find looks titles up."
+            )
+
+
 @dataclass(frozen=True)
 class Question:
     """What a recommender is asked.
@@ -290,7 +300,15 @@ class Question:
         return bool(self.films) or self.plot is not None
 
     def check(self) -> None:
-        """Raise `ParameterError` where a number or a name is out of its range."""
+        """Raise `ParameterError` where a part is not what it should be, or out of its range."""
+        _check_ids("films", self.films)
+        _check_ids("exclude", self.exclude)
+        if self.plot is not None and not isinstance(self.plot, Plot):
+            raise ParameterError(f"plot must be a Plot, Plot('A toy is lost.'), not {self.plot!r}.")
+        if self.films and self.plot is not None:
+            raise ParameterError("A question is about films or about a plot: leave one of them out.")
+        if not isinstance(self.where, FilmFilter):
+            raise ParameterError(f"where must be a FilmFilter, not {self.where!r}.")
         check_whole("k", self.k)
         check_real("diversity", self.diversity, 0, 1)
         check_choice("space", self.space, Space)

@@ -1,0 +1,186 @@
+"""Odd values in a question and its filter: what the working cannot show."""
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+
+from movrec.workings.core import ParameterError, QueryError
+from movrec.workings.question import FilmFilter, Question, check_k, known_genres, sql_literal
+from movrec.workings.text import Plot
+
+PLOT = Plot("A farmer finds an old map.")
+
+
+# ---- SQL -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "literal"),
+    [
+        ("Children's", "'Children''s'"),
+        ("'", "''''"),
+        ("x') OR ('1' = '1", "'x'') OR (''1'' = ''1'"),
+        ("back\\slash", "'back\\slash'"),
+        ("", "''"),
+        (np.int64(3), "3"),
+        (-7, "-7"),
+        (2.5, "2.5"),
+        (np.float32(0.5), "0.5"),
+    ],
+)
+def test_a_literal_ends_where_it_should(value, literal):
+    assert sql_literal(value) == literal
+
+
+@pytest.mark.parametrize("value", [None, [1], True, float("nan"), float("inf"), b"x", {"a": 1}])
+def test_a_filter_takes_text_and_numbers_only(value):
+    with pytest.raises(ParameterError, match="text or numbers"):
+        sql_literal(value)
+
+
+def test_a_filter_without_conditions_is_none():
+    for empty in (FilmFilter(), FilmFilter((), (), (None, None)), FilmFilter(min_vote_count=0)):
+        assert empty.sql() is None and not empty and empty.in_words() == {}
+
+
+def test_each_condition_is_in_the_sql_and_in_the_words():
+    where = FilmFilter(("Comedy", "Drama"), ("Horror",), (1990, 1999), "fr", 1000)
+    assert where.sql(["Crime"], [3, np.int64(5)]) == (
+        "array_has_any(genres, ['Crime']) AND array_has_any(genres, ['Comedy', 'Drama']) "
+        "AND NOT array_has_any(genres, ['Horror']) AND year >= 1990 AND year <= 1999 "
+        "AND language = 'fr' AND vote_count >= 1000 AND id NOT IN (3, 5)"
+    )
+    fields = [field.name for field in dataclasses.fields(FilmFilter)]
+    assert list(where.in_words()) == fields and all(where.in_words().values())
+    for name in fields:
+        alone = FilmFilter(**{name: getattr(where, name)})
+        assert alone and list(alone.in_words()) == [name]
+
+
+@pytest.mark.parametrize(
+    ("years", "sql", "words"),
+    [
+        ((1990, None), "year >= 1990", "from 1990"),
+        ((None, 1999), "year <= 1999", "up to 1999"),
+        ((1994, 1994), "year >= 1994 AND year <= 1994", "of 1994"),
+        ([np.int16(0), 5], "year >= 0 AND year <= 5", "from 0 to 5"),
+    ],
+)
+def test_years(years, sql, words):
+    where = FilmFilter(years=years)
+    assert where.sql() == sql and where.in_words() == {"years": words}
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"years": 1990},
+        {"years": "90"},
+        {"years": (1990,)},
+        {"years": (2000, 1990)},
+        {"years": (1990.5, None)},
+        {"years": (True, None)},
+        {"genres": "Comedy"},
+        {"exclude_genres": "Comedy"},
+        {"genres": (3.0, None)},
+        {"language": ["fr"]},
+        {"min_vote_count": [3]},
+    ],
+)
+def test_bad_conditions(filters):
+    with pytest.raises(ParameterError):
+        FilmFilter(**filters).sql()
+
+
+# ---- genres and k --------------------------------------------------------------------------------
+
+
+def test_genres_are_spelled_as_the_catalogue_spells_them():
+    known = ["Comédie", "Drama", "TV Movie"]
+    assert known_genres(["comedie", "TV MOVIE"], known) == ("Comédie", "TV Movie")
+    assert known_genres(None, known) == known_genres([], known) == ()
+    with pytest.raises(QueryError, match="Drama") as caught:
+        known_genres(["Drma"], known)
+    assert caught.value.candidates[0] == "Drama"
+    for names in ("Drama", [3], [None]):
+        with pytest.raises(ParameterError):
+            known_genres(names, known)
+
+
+@pytest.mark.parametrize("k", [0, -1, 2.5, "3", True, None, 11])
+def test_a_bad_k(k):
+    with pytest.raises(ParameterError, match="k"):
+        check_k(k, 10)
+    assert check_k(np.int64(10), 10) == 10
+
+
+# ---- the question --------------------------------------------------------------------------------
+
+
+def test_a_question_asks_for_something_or_not():
+    assert not Question() and not Question(exclude=(3,), where=FilmFilter(genres=("Drama",)))
+    assert Question(films=(862,)) and Question(plot=PLOT)
+
+
+def test_a_question_stays_as_it_is_and_travels():
+    question = Question(films=(862,), where=FilmFilter(years=(1990, None)), k=3)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        question.k = 4
+    same = dataclasses.replace(question)
+    assert same == question and len({question, same, pickle.loads(pickle.dumps(question))}) == 1
+
+
+def test_liking_and_disliking():
+    question = Question(plot=PLOT, exclude=(2, 3))
+    liked = question.more_like(2)
+    assert liked.films == (2,) and liked.plot is None and liked.exclude == (3,)
+    assert liked.more_like(2) == liked
+    assert liked.more_like(np.int64(7)).films == (2, 7)
+    disliked = liked.without(2).without(2)
+    assert disliked.films == () and disliked.exclude == (3, 2) and not disliked
+    assert question.plot == PLOT and question.without(9).plot == PLOT  # nothing has changed
+
+
+def test_each_condition_is_let_go_once():
+    where = FilmFilter(("Comedy",), ("Horror",), (1990, 1999), "fr", 1000)
+    question = Question(films=(862,), where=where, k=4, diversity=0.5)
+    loosened = dict(question.loosened())
+    assert list(loosened) == [*where.in_words().values(), "share a genre with the query"]
+    for name, looser in zip(where.in_words(), loosened.values()):
+        assert name not in looser.where.in_words()
+        assert len(looser.where.in_words()) == 4 and looser.match_genres
+        assert dataclasses.replace(looser, where=where) == question
+    last = list(loosened.values())[-1]
+    assert last.where == where and not last.match_genres
+    assert not list(Question(films=(862,), match_genres=False).loosened())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"k": 0},
+        {"k": 2.5},
+        {"diversity": 1.1},
+        {"diversity": "much"},
+        {"space": "genres"},
+        {"metric": "dot"},
+        {"where": FilmFilter(years=(2000, 1990))},
+        {"where": {"genres": ["Drama"]}},
+        {"plot": PLOT},
+        {"films": 862},
+        {"films": ("Toy Story",)},
+        {"exclude": 863},
+        {"exclude": ("Toy Story 2",)},
+    ],
+)
+def test_a_question_that_cannot_be_answered(wrong):
+    with pytest.raises(ParameterError):
+        Question(**{"films": (862,), **wrong}).check()
+
+
+def test_a_plot_has_to_be_one():
+    with pytest.raises(ParameterError, match="Plot"):
+        Question(plot=PLOT.overview).check()
+    Question(plot=PLOT).check()
