@@ -306,7 +306,9 @@ class Question:
         if self.plot is not None and not isinstance(self.plot, Plot):
             raise ParameterError(f"plot must be a Plot, Plot('A toy is lost.'), not {self.plot!r}.")
         if self.films and self.plot is not None:
-            raise ParameterError("A question is about films or about a plot: leave one of them out.")
+            raise ParameterError(
+                "A question is about films or about a plot: leave one of them out."
+            )
         if not isinstance(self.where, FilmFilter):
             raise ParameterError(f"where must be a FilmFilter, not {self.where!r}.")
         check_whole("k", self.k)
