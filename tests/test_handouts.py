@@ -15,7 +15,6 @@ from browser_helpers import CHROMIUM_ARGUMENTS, find_chromium
 from conftest import REPOSITORY
 
 import movrec
-import movrec.evaluation
 from movrec.cli import app, main
 
 WORKSHOP = REPOSITORY / "workshop"
@@ -106,12 +105,8 @@ def test_the_python_of_the_sheet_runs(code, small_films, small_model, tmp_path, 
     shutil.copytree(small_model, "movrec-model")
     small_films.to_csv("films.csv", index=False)
     monkeypatch.setattr("movrec.load_sample", lambda: small_films)
-    # Two trainings that others test: here it only matters that they can be called like that.
+    # A training that others test: here it only matters that it can be called like that.
     monkeypatch.setattr(Recommender, "build", lambda films, path: Recommender.open(path))
-    report = inspect.signature(movrec.workings.genre_report.genre_report)
-    monkeypatch.setattr(
-        "movrec.workings.genre_report.genre_report", lambda *arguments: report.bind(*arguments)
-    )
     namespace = {}
     for language, text in code.blocks:
         if language == "python":
