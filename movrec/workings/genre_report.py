@@ -77,7 +77,7 @@ class LinearBaseline(ClassifierMixin, Estimator):
         self.check_parameters()
         texts = list(texts)
         self.classes_ = np.array(sorted({name for names in genres for name in names}))
-        labels = genre_matrix(genres, self.classes_)
+        labels = genre_matrix(genres, self.classes_.tolist())
         order = np.random.default_rng(self.random_state).permutation(len(texts))
         held_out, rest = np.split(order, [round(len(texts) * self.validation_fraction)])
         self.threshold_ = 0.5
@@ -224,7 +224,7 @@ def _predict_with_movrec(
         model.fit(films.iloc[training])
         reading = model.read(films.iloc[test])
     else:
-        blocks = model.fit(films, labelled=training)
+        blocks = model.fit(films, labelled=training.tolist())
         reading = model.read(films.iloc[test], [block[test] for block in blocks])
     return Prediction(reading.probabilities, model.space.genres_, reading.called)
 
@@ -246,7 +246,9 @@ def _predictions(
     texts = np.array(film_texts(films, model.text_fields), dtype=object)
     baseline = LinearBaseline().fit(texts[training], films["genres"].iloc[training].tolist())
     prediction = Prediction(
-        baseline.predict_proba(texts[test]), baseline.classes_, baseline.predict(texts[test])
+        baseline.predict_proba(texts[test]),
+        baseline.classes_.tolist(),
+        baseline.predict(texts[test]),
     )
     yield (_BASELINE, _UNSEEN), prediction
 
@@ -318,9 +320,11 @@ def genre_report(
     make_model = make_model or (lambda: TextModel(progress=progress))
     results = _Results()
     for seed in progress_bar(seeds, description="Splits", unit="split", show=progress):
-        split = train_test_split(np.arange(len(films)), test_size=test_fraction, random_state=seed)
-        truth = [list(films["genres"].iloc[row]) for row in split[1]]
-        for who, prediction in _predictions(films, *split, make_model, transductive):
+        training, test = train_test_split(
+            np.arange(len(films)), test_size=test_fraction, random_state=seed
+        )
+        truth = [list(films["genres"].iloc[row]) for row in test]
+        for who, prediction in _predictions(films, training, test, make_model, transductive):
             results.add(seed, who, truth, prediction)
     return results.report()
 

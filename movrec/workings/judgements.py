@@ -141,11 +141,11 @@ def known_item(
     [0.5, 0.75]
     """
     ranks = known_item_ranks(ask, queries, k)
-    groups = {"all": np.ones(len(queries), dtype=bool)}
+    groups: dict[str, np.ndarray] = {"all": np.ones(len(queries), dtype=bool)}
     if "style" in queries:
         styles = queries["style"].to_numpy()
         groups |= {str(style): styles == style for style in pd.unique(styles)}
-    rows = {}
+    rows: dict[str, dict[str, float]] = {}
     for name, chosen in groups.items():
         place = ranks[chosen]
         values = {
