@@ -8,7 +8,7 @@ __all__ = ['Answer', 'answer_question', 'hints', 'ids_of', 'left_out', 'known_fi
 
 # %% ../nbs/06_recommend.ipynb #b2ced601
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -194,6 +194,8 @@ def left_out(catalogue: Catalogue, exclude: Sequence[str | int]) -> tuple[int, .
     """
     if isinstance(exclude, (str, int, np.integer)):
         raise ParameterError(f"exclude must be a list of films: write [{exclude!r}].")
+    if not isinstance(exclude, (Collection, np.ndarray, pd.Series)):
+        raise ParameterError(f"exclude must be a list of films, empty for none, not {exclude!r}.")
     return ids_of(catalogue, list(exclude)) if len(exclude) else ()
 
 

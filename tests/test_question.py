@@ -86,7 +86,13 @@ def test_years(years, sql, words):
         {"exclude_genres": "Comedy"},
         {"genres": (3.0, None)},
         {"language": ["fr"]},
+        {"language": 5},
+        {"language": ""},
         {"min_vote_count": [3]},
+        {"min_vote_count": "many"},
+        {"min_vote_count": 2.5},
+        {"min_vote_count": -3},
+        {"min_vote_count": True},
     ],
 )
 def test_bad_conditions(filters):
@@ -104,7 +110,7 @@ def test_genres_are_spelled_as_the_catalogue_spells_them():
     with pytest.raises(QueryError, match="Drama") as caught:
         known_genres(["Drma"], known)
     assert caught.value.candidates[0] == "Drama"
-    for names in ("Drama", [3], [None]):
+    for names in ("Drama", [3], [None], 3):
         with pytest.raises(ParameterError):
             known_genres(names, known)
 
@@ -141,6 +147,13 @@ def test_liking_and_disliking():
     disliked = liked.without(2).without(2)
     assert disliked.films == () and disliked.exclude == (3, 2) and not disliked
     assert question.plot == PLOT and question.without(9).plot == PLOT  # nothing has changed
+
+
+@pytest.mark.parametrize("film", ["Heat", None, 3.7, True])
+def test_only_an_id_is_liked_or_disliked(film):
+    for say in (Question(films=(862,)).more_like, Question(films=(862,)).without):
+        with pytest.raises(ParameterError, match="ids of films"):
+            say(film)
 
 
 def test_each_condition_is_let_go_once():

@@ -195,6 +195,18 @@ def test_an_unknown_genre_names_the_nearest(small_recommender):
         {"genres": "Comedy"},
         {"exclude_genres": "Comedy"},
         {"genres": [3]},
+        {"genres": 3},
+        {"year": "2010"},
+        {"language": 5},
+        {"language": ""},
+        {"min_vote_count": "many"},
+        {"min_vote_count": 2.5},
+        {"min_vote_count": -1},
+        {"diversity": 1.5},
+        {"diversity": True},
+        {"exclude": None},
+        {"exclude": 3.5},
+        {"exclude": [None]},
     ],
 )
 def test_bad_arguments(small_recommender, arguments):
@@ -253,6 +265,39 @@ def test_films_are_left_out_for_a_plot_too(small_recommender):
     for ask in (small_recommender.recommend, small_recommender.recommend_for_text):
         with pytest.raises(ParameterError, match=r"write \['Shrek'\]"):
             ask("Titanic", exclude="Shrek")
+
+
+def test_films_are_left_out_for_films_too(small_recommender):
+    found = small_recommender.recommend("Shrek", k=6)
+    out = [found["title"][0], int(found["id"][2])]
+    for exclude in (out, tuple(out), [*out, out[0], "Shrek"]):
+        left = small_recommender.recommend("Shrek", k=4, exclude=exclude)
+        assert left["id"].tolist() == found["id"].drop([0, 2]).tolist()
+    for exclude in (found["id"].iloc[[0, 2]], found["id"].to_numpy()[[0, 2]]):
+        left = small_recommender.recommend("Shrek", k=4, exclude=exclude)
+        assert left["id"].tolist() == found["id"].drop([0, 2]).tolist()
+    for nothing in ([], (), found["id"].iloc[:0]):
+        same = small_recommender.recommend("Shrek", k=6, exclude=nothing)
+        pd.testing.assert_frame_equal(same, found)
+
+
+def test_films_are_answered_variedly_and_within_the_filters(small_recommender):
+    def closest(found):
+        vectors = small_recommender.store.vectors("joined", found["id"])
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return (unit @ unit.T)[np.triu_indices(len(unit), k=1)].mean()
+
+    nearest = small_recommender.recommend("Shrek", k=8)
+    varied = small_recommender.recommend("Shrek", k=8, diversity=0.6)
+    assert varied["id"][0] == nearest["id"][0] and closest(varied) < closest(nearest)
+    assert varied["id"].is_unique and "Shrek" not in varied["title"].tolist()
+    pool = small_recommender.recommend("Shrek", k=50)["id"]
+    assert varied["id"].isin(pool).all()
+    strict = small_recommender.recommend(
+        "Shrek", k=8, diversity=0.6, years=(2000, None), exclude=[int(varied["id"][0])]
+    )
+    assert len(strict) == 8 and strict["year"].ge(2000).all()
+    assert int(varied["id"][0]) not in strict["id"].tolist()
 
 
 def test_a_plot_is_answered_variedly_too(small_recommender):
@@ -470,7 +515,16 @@ def test_a_recommender_of_another_embedder(small_films, tmp_path):
     kinds = {kind for reasons in recommender.explain(answer) for kind, _ in reasons}
     assert kinds and not kinds & {"Shared words", "Close words"}  # it knows no words
     assert len(recommender.recommend_all(k=3)) > 0 and built.genres == recommender.genres
-    assert recommender.add(films_of(["New"], genres=[["Drama"]]).assign(id=99_000_000)) == 1
+    new = films_of(["New"], genres=[["Drama"]]).assign(id=99_000_000)
+    assert recommender.add(new) == 1
+    reopened = Recommender.open(tmp_path / "model")
+    assert reopened.store.vectors("document").shape == (81, 26)
+    found = reopened.recommend_for_text(
+        new["overview"][0], "New", k=1, match_genres=False, space="document"
+    )
+    assert found["title"].tolist() == ["New"]
+    with pytest.raises(ParameterError, match="None of the words"):  # digits are no letters
+        reopened.recommend_for_text("1984")
 
 
 # ---- filters -------------------------------------------------------------------------------------

@@ -83,6 +83,12 @@ def test_films_of_one_name_are_listed(titles):
         titles.find("pinocchio", year=1900)
 
 
+@pytest.mark.parametrize("year", ["1957", 1957.5, True])
+def test_a_year_is_a_whole_number(titles, year):
+    with pytest.raises(ParameterError, match="year must be a whole number"):
+        titles.find("pinocchio", year=year)
+
+
 def test_suggestions(titles):
     assert set(titles.suggest("toy st")["title"].head(2)) == {"Toy Story", "Toy Story 3"}
     assert "2001: A Space Odyssey" in titles.suggest("odys")["title"].tolist()

@@ -75,6 +75,12 @@ def _year_bounds(years: tuple[int | None, int | None] | None) -> list[tuple[str,
     return [(sign, year) for sign, year in bounds if year is not None]
 
 
+def _language_code(language: str) -> str:
+    if not isinstance(language, str) or not language:
+        raise ParameterError(f"language must be a code such as 'fr', or None, not {language!r}.")
+    return language
+
+
 def _any_genre(name: str, genres: Sequence[str]) -> str:
     if isinstance(genres, str):
         raise ParameterError(f"{name} must be a list of genres: write [{genres!r}].")
@@ -134,7 +140,8 @@ class FilmFilter:
         Raises
         ------
         ParameterError
-            `years` is not a pair, or runs backwards; a list is given as one string.
+            `years` is not a pair, or runs backwards; a list is given as one string; `language` or
+            `min_vote_count` is not what it should be.
         """
         clauses = []
         if share_genres:
@@ -145,9 +152,9 @@ class FilmFilter:
             clauses.append("NOT " + _any_genre("exclude_genres", self.exclude_genres))
         clauses += [f"year {sign} {sql_literal(year)}" for sign, year in _year_bounds(self.years)]
         if self.language is not None:
-            clauses.append(f"language = {sql_literal(self.language)}")
-        if self.min_vote_count:
-            clauses.append(f"vote_count >= {sql_literal(self.min_vote_count)}")
+            clauses.append(f"language = {sql_literal(_language_code(self.language))}")
+        if check_whole("min_vote_count", self.min_vote_count, 0, optional=True):
+            clauses.append(f"vote_count >= {self.min_vote_count}")
         if len(exclude_ids):
             listed = ", ".join(sql_literal(int(film)) for film in exclude_ids)
             clauses.append(f"id NOT IN ({listed})")
@@ -207,6 +214,8 @@ def known_genres(names: Iterable[str] | None, known: Sequence[str]) -> tuple[str
 
     if isinstance(names, str):
         raise ParameterError(f"Genres must be a list: write [{names!r}].")
+    if names is not None and not isinstance(names, Iterable):
+        raise ParameterError(f"Genres must be a list, not {names!r}.")
     spelled = {plain_text(genre): genre for genre in known}
     found = []
     for name in names or ():
@@ -319,12 +328,14 @@ class Question:
 
     def more_like(self, film: int) -> Question:
         """Return the question with one more film to resemble; a plot gives way to it."""
+        _check_ids("films", (film,))
         films = tuple(dict.fromkeys((*self.films, int(film))))
         kept = tuple(other for other in self.exclude if other != film)
         return replace(self, films=films, plot=None, exclude=kept)
 
     def without(self, film: int) -> Question:
         """Return the question with one more film that is not wanted."""
+        _check_ids("exclude", (film,))
         films = tuple(other for other in self.films if other != film)
         return replace(self, films=films, exclude=tuple(dict.fromkeys((*self.exclude, int(film)))))
 

@@ -14,7 +14,7 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
-from .core import ParameterError, QueryError
+from .core import ParameterError, QueryError, check_whole
 from .text import normalize_title, plain_text
 
 # %% auto #0
@@ -276,10 +276,11 @@ class TitleIndex:
             No film has that title (`candidates` holds the closest), or several have
             (`candidates` holds them all).
         ParameterError
-            The title is empty or not text.
+            The title is empty or not text, or the year is no whole number.
         """
         if not isinstance(title, str) or not title.strip():
             raise ParameterError("A title to look up must be text and must not be empty.")
+        check_whole("year", year, -9999, 9999, optional=True)
         rows = self._keys.exact(title) or misspelled(normalize_title(title), self._keys)
         if not rows and year is None and (match := _TITLE_AND_YEAR.match(title)):
             return self.find(match["title"], int(match["year"]))
