@@ -90,7 +90,7 @@ def _understand_films(model: FilmModel, question: Question) -> _Asked:
     genres: set[str] = set().union(*films["genres"])
     unknown = films[[not names for names in films["genres"]]]
     if question.match_genres and len(unknown):
-        genres.update(*model.text_model.read(unknown).called)
+        genres.update(*model.read_films(unknown).called)
     vector = mean_direction(vectors) if len(vectors) > 1 else vectors[0]
     return _Asked(vector, films, sorted(genres))
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -375,6 +376,20 @@ def test_of_many_plots_the_last_are_remembered(counted):
     assert calls["embedded"] == 40
     recommender.predict_genres(plots[0])
     assert calls["embedded"] == 41
+
+
+def test_threads_do_not_disturb_one_another(model_copy):
+    new = films_of([f"No Genre {row}" for row in range(6)], genres=[[] for _ in range(6)])
+    new["id"] += 90_000_000
+    Recommender.open(model_copy).add(new)
+    plots = [f"{PLOT} He has {number} sons." for number in range(6)]
+    asked = [Question((int(film),), k=4) for film in new["id"]]
+    asked += [Question(plot=Plot(plot), k=4) for plot in plots]
+    alone, shared = Recommender.open(model_copy), Recommender.open(model_copy)
+    expected = [alone.answer(question).films["id"].tolist() for question in asked]
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(shared.answer, asked[::-1]))[::-1]
+    assert [answer.films["id"].tolist() for answer in answers] == expected
 
 
 def test_films_do_not_load_the_models(small_model):

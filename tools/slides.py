@@ -60,8 +60,14 @@ class SlideText(Preprocessor):
             # nbconvert embeds only pictures that lie below the folder it is told of, ROOT here.
             cell.source = cell.source.replace("](../", "](")
         else:
-            cell.source = re.sub(r"^#\|.*\n", "", cell.source, flags=re.MULTILINE)
+            cell.source = re.sub(r"^#\|.*\n?", "", cell.source, flags=re.MULTILINE)
         return cell, resources
+
+    def preprocess(self, notebook, resources):
+        """Return the notebook without the cells that held directives alone."""
+        notebook, resources = super().preprocess(notebook, resources)
+        notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
+        return notebook, resources
 
 
 def make_exporter() -> SlidesExporter:

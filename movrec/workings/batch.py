@@ -93,7 +93,7 @@ def memberships(model: FilmModel) -> np.ndarray:
     known = model.films["genres"].tolist()
     missing = [row for row, genres in enumerate(known) if not genres]
     if missing:
-        predicted = model.text_model.read(model.films.iloc[missing]).called
+        predicted = model.read_films(model.films.iloc[missing]).called
         for row, genres in zip(missing, predicted):
             known[row] = genres
     return genre_matrix(known, model.genres)

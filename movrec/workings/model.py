@@ -280,7 +280,7 @@ def add_films(model: FilmModel, films: pd.DataFrame) -> int:
             f"{len(present)} of the films are in the catalogue already (id {present[0]} is "
             f"{model.find(present[0])['title']!r}): leave them out."
         )
-    reading = model.text_model.read(films)
+    reading = model.read_films(films)
     joined = model.space.transform(films, reading.text, reading.probabilities)
     model.store.add(films, reading.blocks[0], joined)
     Catalogue.__init__(model, model.store.films())
@@ -298,6 +298,10 @@ class _Readings:
         self._kept: OrderedDict[Plot, Reading] = OrderedDict()
         # The embedder is not made for two inferences at a time.
         self._one_at_a_time = threading.Lock()
+
+    def of_films(self, films: pd.DataFrame, text_model: TextModel) -> Reading:
+        with self._one_at_a_time:
+            return text_model.read(films)
 
     def of(self, plot: Plot, text_model: TextModel) -> Reading:
         with self._one_at_a_time:
@@ -479,6 +483,10 @@ class FilmModel(Catalogue):
         training count for nothing, so build again when many films have been added.
         """
         return add_films(self, films)
+
+    def read_films(self, films: pd.DataFrame) -> Reading:
+        """Return what is read in the texts of films; of several threads, one reads at a time."""
+        return self._readings.of_films(films, self.text_model)
 
     def read_plot(self, plot: Plot) -> Reading:
         """Return what is read in a plot; of the plots asked for last it is remembered.
