@@ -404,7 +404,7 @@ def called_matrix(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarr
 
 
 def called_genres(
-    probabilities: np.ndarray, thresholds: np.ndarray, classes: Sequence[str]
+    probabilities: np.ndarray, thresholds: np.ndarray, classes: Sequence[str] | np.ndarray
 ) -> list[list[str]]:
     """Return the names of the genres that `called_matrix` finds, the likeliest first.
 
@@ -434,7 +434,7 @@ def called_genres(
 
 
 def likeliest_genres(
-    probabilities: np.ndarray, classes: Sequence[str], n: int
+    probabilities: np.ndarray, classes: Sequence[str] | np.ndarray, n: int
 ) -> list[list[tuple[str, float]]]:
     """Return the `n` likeliest genres of each film with their probabilities, likeliest first.
 

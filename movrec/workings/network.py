@@ -193,7 +193,7 @@ def start_at_base_rates(network: torch.nn.Sequential, labels: np.ndarray) -> Non
     films_with_genre = labels.sum(axis=0)
     odds = (films_with_genre + 0.5) / (len(labels) - films_with_genre + 0.5)
     with torch.no_grad():
-        network[-1].bias.copy_(torch.from_numpy(np.log(odds)))
+        network[-1].bias.copy_(torch.from_numpy(np.log(odds)))  # type: ignore[operator]
 
 # %% ../../nbs/workings/03_network.ipynb #7349c3c9
 def choose_device(device: str | torch.device | None = None) -> torch.device:
