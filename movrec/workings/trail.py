@@ -16,7 +16,7 @@ from .text import Plot
 # %% auto #0
 __all__ = ['question_name', 'Trail']
 
-# %% ../../nbs/workings/10_trail.ipynb #81ef05b2
+# %% ../../nbs/workings/10_trail.ipynb #35c9bef3
 def question_name(catalogue: Catalogue, question: Question, longest: int) -> str:
     """Say in a few words what a question asks for; its filters aside.
 
@@ -39,12 +39,11 @@ def question_name(catalogue: Catalogue, question: Question, longest: int) -> str
     >>> question_name(recommender, Question(films=(862, 27205)), 90)
     'Toy Story (1995) + Inception (2010)'
     """
-    films = catalogue.films_of(question.films)
-    text = " + ".join(film_name(film) for _, film in films.iterrows())
+    text = " + ".join(film_name(catalogue.find(film)) for film in question.films)
     if question.plot is not None:
         text = f"“{question.plot.overview.strip()}”"
     if question.exclude:
-        text += f", but not {', '.join(catalogue.films_of(question.exclude)['title'])}"
+        text += f", but not {', '.join(catalogue.find(film)['title'] for film in question.exclude)}"
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 # %% ../../nbs/workings/10_trail.ipynb #3f023ee5
