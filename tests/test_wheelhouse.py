@@ -119,6 +119,7 @@ def test_movrec_itself_is_built_from_a_copy(wheelhouse, tmp_path, monkeypatch):
     assert {
         "movrec/cli.py",
         "movrec/data/movies_sample.csv",
+        "movrec/data/search_box.css",
         "movrec/lessons/nbs/01_ingest.ipynb",
     } <= names
     assert {path.name for path in REPOSITORY.iterdir()} == before
