@@ -166,7 +166,7 @@ class Catalogue:
     Examples
     --------
     >>> catalogue = Catalogue(films)
-    >>> catalogue.find("toy story")["id"], 862 in catalogue
+    >>> int(catalogue.find("toy story")["id"]), 862 in catalogue
     (862, True)
     """
 
