@@ -87,9 +87,10 @@ def _understand(model: FilmModel, question: Question, reading: Reading | None) -
 def _understand_films(model: FilmModel, question: Question) -> _Asked:
     films = model.films_of(question.films)
     vectors = model.store.vectors(question.space, question.films)
-    genres: set[str] = set().union(*films["genres"])
-    unknown = films[[not names for names in films["genres"]]]
-    if question.match_genres and len(unknown):
+    known = films["genres"].tolist()
+    genres: set[str] = set().union(*known)
+    if question.match_genres and not all(known):
+        unknown = films[[not names for names in known]]
         genres.update(*model.read_films(unknown).called)
     vector = mean_direction(vectors) if len(vectors) > 1 else vectors[0]
     return _Asked(vector, films, sorted(genres))
@@ -107,7 +108,8 @@ def _search(model: FilmModel, question: Question, asked: _Asked) -> pd.DataFrame
     if question.diversity and len(found) > question.k:
         vectors = model.store.vectors("joined", found["id"].tolist())
         found = diversify(found, vectors, question.k, diversity=question.diversity)
-    found = found.head(question.k)
+    if len(found) > question.k:
+        found = found.head(question.k)
     found.attrs.update(
         query=_names_of(question, asked),
         genres=matched if question.match_genres else None,
@@ -120,12 +122,8 @@ def _names_of(question: Question, asked: _Asked) -> list[dict[str, object]]:
     if question.plot is not None:
         return [{"id": None, "title": question.plot.title or None, "year": None}]
     return [
-        {
-            "id": int(film["id"]),
-            "title": film["title"],
-            "year": None if pd.isna(film["year"]) else int(film["year"]),
-        }
-        for _, film in asked.films.iterrows()
+        {"id": int(film), "title": title, "year": None if pd.isna(year) else int(year)}
+        for film, title, year in zip(*(asked.films[name] for name in ("id", "title", "year")))
     ]
 
 # %% ../nbs/06_recommend.ipynb #f035bd90
