@@ -1,8 +1,9 @@
 """Content-based film recommendation that you can read.
 
 >>> from movrec import Recommender, load_sample
->>> recommender = Recommender.build(load_sample(), "movrec-model")
->>> recommender.recommend("Toy Story")
+>>> recommender = Recommender.build(load_sample(), "movrec-model")  # doctest: +SKIP
+>>> recommender.recommend("Toy Story")["title"][0]
+'Toy Story 2'
 
 `import movrec` is cheap: a name below is imported from its module when it is first used, and with it
 what that module needs.
