@@ -310,6 +310,8 @@ def read_blocks(embedder: Embedder, texts: Sequence[str]) -> list[np.ndarray]:
 # %% ../../nbs/workings/02_embedder.ipynb #1f007915
 _EMBEDDERS: dict[str, str | type[Embedder]] = {
     "movrec Doc2Vec embedder": "movrec.doc2vec:Doc2VecEmbedder",
+    "movrec static reader": "movrec.workings.reader:StaticReader",
+    "movrec sentence embedder": "movrec.workings.sentence:SentenceEmbedder",
 }
 
 E = TypeVar("E", bound=type[Embedder])
