@@ -59,7 +59,7 @@ workshop: $(VENV)/.installed-dev  ## the workshop's exercise notebooks and slide
 wheelhouse: $(VENV)/.installed-runtime  ## a folder to install movrec from where there is no network
 	@$(PY) workshop/wheelhouse.py $(WHEELHOUSE_ARGS)
 
-bench: $(VENV)/.installed-minilm  ## movrec beside other methods: tables and ratios, in half an hour
+bench: $(VENV)/.installed-sentence  ## movrec beside other methods: tables and ratios, in half an hour
 	@echo "==> Training and measuring; the slow one is the recipe that movrec is compared with"
 	@$(PY) benchmarks/compare.py $(BENCH_ARGS)
 

@@ -91,7 +91,7 @@ setup(
     ],
     cmdclass={"build_py": BuildWithLessons},
     packages=find_packages(include=["movrec", "movrec.*"]),
-    package_data={"movrec": ["data/*", "py.typed"]},
+    package_data={"movrec": ["data/*", "data/reader/*", "py.typed"]},
     include_package_data=True,
     python_requires=f">={config['min_python']}",
     install_requires=config["requirements"].split(),

@@ -7,7 +7,7 @@
 
 The catalogue is `movies_metadata.csv.gz`, with `ratings_small.csv.gz` and `links_small.csv.gz`
 beside it, in the folder that MOVREC_REAL_DATA names, else in ../shared/data; where neither is there, the
-bundled sample without ratings. MiniLM takes part where the extra `minilm` is installed.
+bundled sample without ratings. MiniLM takes part where the extra `sentence` is installed.
 """
 
 from __future__ import annotations

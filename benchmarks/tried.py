@@ -6,7 +6,7 @@
 
 The films and ratings are those of `compare.py`. Recommendations are ranked by the cosine in the
 joined space, without the genre step; genres are predicted on the unseen fifth of the split of seed 42.
-MiniLM takes part where the extra `minilm` is installed.
+MiniLM takes part where the extra `sentence` is installed.
 """
 
 from __future__ import annotations

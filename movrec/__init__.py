@@ -29,6 +29,8 @@ _MODULE_OF = {
     "check_films": "ingest",
     "film_texts": "workings.text",
     "Doc2VecEmbedder": "doc2vec",
+    "StaticReader": "workings.reader",
+    "SentenceEmbedder": "workings.sentence",
     "GenreClassifier": "classifier",
     "JoinedSpace": "space",
     "Recommender": "recommend",
@@ -59,7 +61,9 @@ if _TYPE_CHECKING:  # for editors and type checkers, which do not follow __getat
     from .workings.core import NotFittedError as NotFittedError
     from .workings.core import ParameterError as ParameterError
     from .workings.core import QueryError as QueryError
+    from .workings.reader import StaticReader as StaticReader
     from .workings.report import IngestReport as IngestReport
+    from .workings.sentence import SentenceEmbedder as SentenceEmbedder
     from .workings.text import film_texts as film_texts
 
 

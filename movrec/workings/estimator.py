@@ -79,7 +79,7 @@ class _NotFitted(NotFittedError, SklearnNotFittedError):
 
 
 def plain(value: Any) -> Any:
-    """Return NumPy's numbers, arrays and tuples as what JSON can hold.
+    """Return NumPy's numbers, arrays, paths and tuples as what JSON can hold.
 
     Examples
     --------
@@ -88,6 +88,8 @@ def plain(value: Any) -> Any:
     """
     if hasattr(value, "tolist"):
         return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if isinstance(value, dict):
         return {key: plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -190,6 +192,8 @@ class Estimator(BaseEstimator):
             estimator = cls(**_as_declared(cls, description.pop("parameters")))
             estimator.check_parameters()
             estimator._restore(description, arrays)
+        except ModelError:  # it knows better what is wrong
+            raise
         except Exception as error:  # whatever is wrong with it, it has one name and one remedy
             raise ModelError(
                 f"{Path(folder)} is damaged ({first_line(error)}): save the {cls.kind} again, "

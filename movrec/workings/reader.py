@@ -84,9 +84,11 @@ def _static_model(vectors: np.ndarray, tokenizer: str) -> Any:
     from model2vec import StaticModel
     from tokenizers import Tokenizer
 
-    return StaticModel(vectors, Tokenizer.from_str(tokenizer), max_length=None)
+    model = StaticModel(vectors, Tokenizer.from_str(tokenizer))
+    model.tokenizer.no_truncation()
+    return model
 
-# %% ../../nbs/workings/02_reader.ipynb #c006e3d7
+# %% ../../nbs/workings/02_reader.ipynb #351b87ae
 _NO_MODEL2VEC = (
     "A static reader needs the package model2vec, which is not installed: pip install model2vec."
 )
@@ -188,7 +190,7 @@ def _bundled_table() -> PieceTable:
         )
     return read_folder(folder)
 
-# %% ../../nbs/workings/02_reader.ipynb #cd87c078
+# %% ../../nbs/workings/02_reader.ipynb #da810a73
 _TEXTS_AT_ONCE = 512
 
 
@@ -282,19 +284,6 @@ class StaticReader(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator)
             vectors[start : start + len(batch)] = self.table_.means(batch)
         return vectors
 
-    @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """Read back what `save` wrote: see `Estimator.load`.
-
-        Raises
-        ------
-        ModelError
-            As there, and where the package model2vec is not installed.
-        """
-        if not has_model2vec():
-            raise ModelError(f"{Path(folder)} cannot be read. {_NO_MODEL2VEC}")
-        return super().load(folder)
-
     def _set(self, table: PieceTable) -> None:
         self.table_ = table
         self.n_dimensions_ = table.numbers.shape[1]
@@ -315,10 +304,11 @@ class StaticReader(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator)
         return {"normalize": self.table_.normalize}, {**arrays, "tokenizer": tokenizer}
 
     def _restore(self, description: dict[str, Any], arrays: dict[str, Any]) -> None:
+        if not has_model2vec():
+            raise ModelError(_NO_MODEL2VEC)
         tokenizer = arrays["tokenizer"].tobytes().decode("utf-8")
-        self._set(
-            PieceTable(arrays["numbers"], arrays["scale"], tokenizer, description["normalize"])
-        )
+        normalize = bool(description["normalize"])
+        self._set(PieceTable(arrays["numbers"], arrays["scale"], tokenizer, normalize))
 
 # %% ../../nbs/workings/02_reader.ipynb #be9c324c
 def default_reader() -> StaticReader | None:
