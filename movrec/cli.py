@@ -281,6 +281,7 @@ def _info(model: typed.Model = typed.DEFAULT_MODEL, as_json: typed.Json = False)
 def _evaluate(
     ratings: typed.Ratings = None,
     links: typed.Links = None,
+    keywords: typed.Keywords = None,
     k: typed.K = 10,
     model: typed.Model = typed.DEFAULT_MODEL,
     as_json: typed.Json = False,
@@ -288,16 +289,22 @@ def _evaluate(
     from movrec.evaluation import evaluate
     from movrec.recommend import Recommender
     from movrec.workings.core import ParameterError
-    from movrec.workings.sources import read_ratings
+    from movrec.workings.sources import read_keywords, read_ratings
 
     if (ratings is None) != (links is None):
         raise ParameterError("--ratings and --links go together: give both files, or neither.")
     rated = None if ratings is None or links is None else read_ratings(ratings, links)
-    measures = evaluate(Recommender.open(model), rated, k=k)
+    themes = None if keywords is None else read_keywords(keywords)
+    measures = evaluate(Recommender.open(model), rated, k=k, keywords=themes)
+    styles = measures.attrs.get("known_item", {})
     if as_json:
-        print_json(records_of(measures.reset_index(names="measure")))
-    else:
-        make_console().print(tables.measure_table(measures, k))
+        print_json(records_of(measures.reset_index(names="measure")) + tables.style_records(styles))
+        return
+    console = make_console()
+    console.print(tables.measure_table(measures, k))
+    if len(styles) > 1:
+        console.print()
+        console.print(tables.style_table(styles))
 
 
 @app.command(

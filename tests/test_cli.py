@@ -319,6 +319,30 @@ def test_evaluate(movrec, tmp_path):
     assert set(measures["genre_jaccard"]) == {"measure", "value", "low", "high", "n", "short"}
 
 
+def test_evaluate_by_what_people_said_and_by_keywords(movrec, tmp_path):
+    films = pd.read_csv("films.csv")
+    keywords = [[{"name": name} for name in title.split()] for title in films["title"]]
+    pd.DataFrame({"id": films["id"], "keywords": keywords}).to_csv(
+        tmp_path / "words.csv", index=False
+    )
+    code, out, err = movrec("evaluate", "--keywords", str(tmp_path / "words.csv"))
+    assert (code, err) == (0, "")
+    for expected in ("theme similarity", "known item, first", "companions, nDCG", "Described by"):
+        assert expected in out
+    for style in ("fragment", "sentence", "memory", "mood", "all of these"):
+        assert style in out
+    code, out, err = movrec("evaluate", "--keywords", str(tmp_path / "words.csv"), "--json")
+    records = json.loads(out)
+    assert {"theme_similarity", "companion_ndcg"} <= {row["measure"] for row in records}
+    first = [row for row in records if row["measure"] == "known_item_first"]
+    assert "style" not in first[0] and {row["style"] for row in first[1:]} >= {"fragment", "memory"}
+    assert first[0]["n"] == sum(row["n"] for row in first[1:])
+    assert set(first[1]) == {"measure", "style", "value", "low", "high", "n"}
+    for wrong in ("nowhere.csv", "films.csv"):
+        code, out, err = movrec("evaluate", "--keywords", wrong)
+        assert code == 2 and out == "" and is_one_sentence(err)
+
+
 def test_evaluate_with_ratings(movrec, tmp_path):
     films = pd.read_csv("films.csv")["id"].head(40)
     likes = [(user, film) for user in range(60) for film in range(40) if (user + film) % 3 == 0]

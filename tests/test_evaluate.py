@@ -21,12 +21,26 @@ from movrec.recommend import Recommender
 from movrec.space import TextModel
 from movrec.workings.contenders import (
     Contender,
+    bm25_contender,
     measure_all,
     random_contender,
+    stemmed_words,
+    tfidf_contender,
     vector_contender,
 )
 from movrec.workings.core import CatalogueError, ParameterError
 from movrec.workings.genre_report import LinearBaseline, genre_report
+from movrec.workings.judgements import (
+    Judgements,
+    alike_correlation,
+    alike_ndcg,
+    companion_ndcg,
+    keyword_vectors,
+    known_item,
+    known_item_ranks,
+    load_known_items,
+    theme_similarity,
+)
 from movrec.workings.measures import (
     Bootstrap,
     TopLists,
@@ -37,7 +51,12 @@ from movrec.workings.measures import (
     intra_list_diversity,
     popularity_bias,
 )
-from movrec.workings.sources import read_ratings
+from movrec.workings.sources import (
+    as_keyword_table,
+    read_keywords,
+    read_ratings,
+    read_similarity_judgements,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURES = [
@@ -336,6 +355,232 @@ def test_ratings_that_cannot_be_read_are_refused(tmp_path, chance):
         co_rating_recall(table, films, pd.DataFrame({"userId": [1]}))
 
 
+# ---- keywords, and what people find alike -----------------------------------------------------------------
+
+
+def write(folder, name, text):
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def test_keywords_are_read_in_any_form(tmp_path):
+    cells = """id,keywords
+578,"[{'id': 1, 'name': 'Shark'}, {'id': 2, 'name': ""fisherman's friend""}, {'id': 1, 'name': 'shark'}]"
+862.0,"[{""id"": 3, ""name"": ""toy""}]"
+949,heist|crime
+950,[]
+951,
+578,"[{'id': 9, 'name': 'again'}]"
+"""
+    table = read_keywords(write(tmp_path, "keywords.csv", cells))
+    assert dict(zip(table["id"], table["keywords"])) == {
+        578: ["shark", "fisherman's friend"],
+        862: ["toy"],
+        949: ["heist", "crime"],
+        950: [],
+        951: [],
+    }
+    packed = tmp_path / "keywords.csv.gz"
+    packed.write_bytes(gzip.compress(cells.encode()))
+    assert read_keywords(packed).equals(table)
+    assert as_keyword_table(table) is table and as_keyword_table(str(packed)).equals(table)
+
+
+def test_keywords_that_cannot_be_read_are_left_out_or_refused(tmp_path):
+    damaged = """id,keywords
+a tt0114709,"[{'id': 1, 'name': 'lost'}]"
+12,"[{'id': 1, 'na"
+13,"__import__('os').system('exit')"
+14,3.5
+578,"[{'id': 1, 'name': 'shark'}]"
+"""
+    table = read_keywords(write(tmp_path, "keywords.csv", damaged))
+    assert table["keywords"].tolist()[-1] == ["shark"] and 12 not in set(table["id"])
+    assert not {12, 14} & set(table["id"])
+    for text, words in (
+        ("", "cannot be read"),
+        ("id,words\n1,shark\n", "lacks the column 'keywords'"),
+        ("movie,keywords\n1,shark\n", "lacks the column 'id'"),
+        ("id,keywords\n1,[]\n2,\n", "no keywords"),
+        ("id,keywords\n", "no keywords"),
+    ):
+        with pytest.raises(CatalogueError, match=words) as caught:
+            read_keywords(write(tmp_path, "keywords.csv", text))
+        assert "keywords.csv" in str(caught.value) and "\n" not in str(caught.value)
+    with pytest.raises(CatalogueError, match="missing.csv"):
+        read_keywords(tmp_path / "missing.csv")
+    packed = tmp_path / "keywords.csv.gz"
+    packed.write_bytes(gzip.compress(damaged.encode())[:-20])
+    with pytest.raises(CatalogueError, match="keywords.csv.gz"):
+        read_keywords(packed)
+    with pytest.raises(ParameterError, match="'keywords'"):
+        as_keyword_table(pd.DataFrame({"id": [1]}))
+    with pytest.raises(ParameterError, match="film 7"):
+        as_keyword_table(pd.DataFrame({"id": [7], "keywords": ["['shark']"]}))
+
+
+def test_keywords_of_real_films(real_data):
+    path = real_data.parent / "keywords.csv.gz"
+    if not path.is_file():
+        pytest.skip("the real keywords are not here (MOVREC_REAL_DATA names the folder)")
+    table = read_keywords(path)
+    assert table["id"].is_unique and 1500 < len(table) < 2000
+    assert "shipwreck" in table.set_index("id")["keywords"][578]
+    films = read_movies(real_data, progress=False)
+    rows, vectors = keyword_vectors(films, table)
+    assert len(rows) > 1500 and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    found = measure_all(films, random_contender(films).scores, None, 10, keywords=table)
+    assert 0 < found["theme_similarity"].value < 0.02 and found["theme_similarity"].short == 0
+
+
+def test_theme_similarity_is_what_counting_gives(chance):
+    films, table = chance
+    draw = np.random.default_rng(5)
+    words = np.array(["shark", "space", "heist", "chess", "war", "sequel", "only once"])
+    keywords = pd.DataFrame(
+        {
+            "id": films["id"][:40],
+            "keywords": [list(words[:6][draw.random(6) < 0.4]) for _ in range(40)],
+        }
+    )
+    keywords.at[0, "keywords"] = ["only once"]
+    there = {film: set(k) - {"sequel", "only once"} for film, k in keywords.to_numpy()}
+    count = {w: sum(w in k for k in there.values()) for w in words}
+    weight = {w: np.log(1 + 40 / count[w]) for w in words if count[w]}
+
+    def cosine(first, second):
+        def length(k):
+            return np.sqrt(sum(weight[w] ** 2 for w in k))
+
+        return sum(weight[w] ** 2 for w in first & second) / length(first) / length(second)
+
+    expected, short = [], 0
+    for film, others in lists_of(table, 12).items():
+        if there.get(film):
+            first = [there[other] for other in others if there.get(other)][:3]
+            short += 0 < len(first) < 3
+            expected += [np.mean([cosine(there[film], k) for k in first])] if first else []
+    found = theme_similarity(table, films, keywords, 3)
+    assert (found.n, found.short) == (len(expected), short)
+    # The number of films with keywords counts those that have any of interest at all.
+    assert found.value == pytest.approx(np.mean(expected), rel=0.02)
+
+
+def write_judgements(folder, text):
+    links = write(folder, "links.csv", "movieId,imdbId,tmdbId\n1,1,101\n2,2,102\n3,3,103\n4,4,\n")
+    return write(folder, "pair-responses.csv", text), links
+
+
+def test_similarity_judgements_are_means_over_people(tmp_path):
+    text = "userId,movieId,neighborId,sim,goodRec\n"
+    text += (
+        "7,1,2,3,4\n8,1,2,2,-1\n9,1,2,-1,1\n7,1,3,4,4\n8,1,3,1,2\n7,1,4,4,4\n8,1,4,4,4\n7,2,1,4,4\n"
+    )
+    files = write_judgements(tmp_path, text + "7,1,1,4,4\n8,1,1,4,4\n9,2,3,x,1\n")
+    table = read_similarity_judgements(*files)
+    assert table.to_dict("list") == {
+        "seed_id": [101, 101],
+        "companion_id": [102, 103],
+        "similarity": [2.5, 2.5],
+        "good": [4.0, 3.0],
+        "people": [2, 2],
+    }
+    assert len(read_similarity_judgements(*files, least_people=1)) == 3
+    own = write_judgements(tmp_path, "movieId,neighborId,sim\n1,2,3\n1,2,1\n")
+    assert read_similarity_judgements(*own)["similarity"].tolist() == [2.0]
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("", "cannot be read"),
+        ("movieId,neighborId\n1,2\n", "lacks the column 'sim'"),
+        ("movieId,neighborId,sim\n1,2,3\n", "no pair that 2"),
+        ("movieId,neighborId,sim\n8,9,3\n8,9,3\n", "of one release"),
+        ("movieId,neighborId,sim\na,b,c\n", "no pair"),
+    ],
+)
+def test_similarity_judgements_that_cannot_be_read_are_refused(tmp_path, text, words):
+    with pytest.raises(CatalogueError, match=words) as caught:
+        read_similarity_judgements(*write_judgements(tmp_path, text))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ParameterError, match="least_people"):
+        read_similarity_judgements(*write_judgements(tmp_path, text), least_people=0)
+
+
+def test_what_people_find_alike_is_measured_by_order(chance):
+    films, _ = chance
+    ids = films["id"].to_numpy()
+    draw = np.random.default_rng(2)
+    pairs = [(ids[seed], ids[other], draw.random()) for seed in range(9) for other in range(20, 35)]
+    alike = pd.DataFrame(pairs, columns=["seed_id", "companion_id", "similarity"])
+    people = np.zeros((60, 60))
+    people[:9, 20:35] = alike["similarity"].to_numpy().reshape(9, 15)
+    scores = draw.random((60, 60))
+
+    def both(matrix, k=10):
+        given = (films, lambda rows: matrix[rows], alike)
+        return alike_ndcg(*given, k).value, alike_correlation(*given).value
+
+    assert both(people) == (1, 1) and both(-people)[1] == -1
+    from scipy.stats import spearmanr
+
+    expected = [spearmanr(scores[row, 20:35], people[row, 20:35])[0] for row in range(9)]
+    assert both(scores)[1] == pytest.approx(np.mean(expected))
+    gains = []
+    for row in range(9):
+        order = sorted(range(20, 35), key=lambda other: -scores[row, other])[:4]
+        best = sorted(people[row], reverse=True)[:4]
+        discounts = 1 / np.log2([2, 3, 4, 5])
+        gains.append((people[row, order] @ discounts) / (best @ discounts))
+    assert both(scores, 4)[0] == pytest.approx(np.mean(gains))
+    # Films that are never recommended come last, and cannot be told apart.
+    never = np.where(people > 0.5, people, -np.inf)
+    assert both(never)[0] > 0.9 and 0 < both(never)[1] < 1
+    assert both(np.zeros((60, 60)))[1] == 0
+    measured = measure_all(
+        films, lambda rows: people[rows], None, 5, judgements=Judgements(alike=alike)
+    )
+    assert measured["alike_ndcg"].value == 1 and measured["alike_ndcg"].n == 9
+    with pytest.raises(ParameterError, match="nothing to judge"):
+        alike_ndcg(films.assign(id=films["id"] + 5000), lambda rows: people[rows], alike)
+    with pytest.raises(ParameterError, match="'similarity'"):
+        alike_ndcg(films, lambda rows: people[rows], alike.drop(columns="similarity"))
+
+
+# ---- what people said of the bundled films ------------------------------------------------------------------
+
+
+def test_the_bundled_judgements_need_the_same_films(small_films):
+    found = Judgements.bundled(small_films)
+    there = set(small_films["id"])
+    assert len(found.known_items) > 20 and set(found.known_items["id"]) <= there
+    assert {*found.companions["seed_id"], *found.companions["companion_id"]} <= there
+    assert found.alike is None
+    few = Judgements.bundled(small_films.head(20))
+    assert few.known_items is None and few.companions is None
+    # Ids alone could mean other films.
+    turned = small_films.assign(id=small_films["id"].to_numpy()[::-1])
+    assert Judgements.bundled(turned) == Judgements()
+    written = small_films.assign(title=small_films["title"].str.upper() + "!")
+    assert len(Judgements.bundled(written).known_items) == len(found.known_items)
+
+
+def test_the_baselines_for_texts_on_the_whole_sample():
+    from movrec import load_sample
+
+    films, queries = load_sample(), load_known_items()
+    counted, searched = tfidf_contender(films), bm25_contender(films)
+    table = known_item(searched.ask, queries, bootstrap=Bootstrap(n=10))
+    assert table.loc["all", "first"] > 0.55 and table.loc["all", "among_k"] > 0.75
+    assert set(table.index) == {"all", *queries["style"]}
+    plain = known_item(counted.ask, queries, bootstrap=Bootstrap(n=10))
+    assert table.loc["all", "first"] > plain.loc["all", "first"]
+    assert stemmed_words("Robots' Élan") == ["robot", "elan"]
+    assert searched.ask("qqqq zzzz", 10) == []
+    assert known_item_ranks(searched.ask, queries.head(0)).tolist() == []
+
+
 # ---- models ---------------------------------------------------------------------------------------------
 
 
@@ -351,6 +596,51 @@ def test_evaluate_judges_what_the_model_recommends(small_recommender):
     assert "co_rating_recall" not in found.index
     with pytest.raises(ParameterError, match="600 films"):
         evaluate(small_recommender, k=600)
+
+
+def test_evaluate_asks_as_people_do(small_recommender):
+    judgements = Judgements.bundled(small_recommender.films)
+    found = evaluate(small_recommender, k=5, bootstrap=Bootstrap(n=50))
+    ranks = known_item_ranks(
+        lambda text, k: small_recommender.recommend_for_text(text, k=k)["id"],
+        judgements.known_items,
+        5,
+    )
+    assert found.loc["known_item_first", "value"] == pytest.approx((ranks == 1).mean())
+    assert found.loc["known_item_found", "value"] == pytest.approx((ranks > 0).mean())
+    assert found.loc["known_item_found", "n"] == len(judgements.known_items)
+    styles = found.attrs["known_item"]
+    assert styles["all"]["first"] == pytest.approx((ranks == 1).mean())
+    assert set(styles) == {"all", *judgements.known_items["style"]}
+    lists = small_recommender.recommend_all(5)
+    wanted = companion_ndcg(lists, small_recommender.films, judgements.companions, 5).value
+    assert found.loc["companion_ndcg", "value"] == pytest.approx(wanted, abs=0.01)
+    rows = found.drop(["catalogue_coverage"])
+    assert (rows["low"] < rows["high"]).all()
+    assert found.round(3).equals(found.round(3))  # tables with such notes can be worked with
+
+    mine = Judgements(known_items=judgements.known_items.drop(columns="style").head(3))
+    found = evaluate(small_recommender, judgements=mine)
+    assert found.loc["known_item_first", "n"] == 3 and "companion_ndcg" not in found.index
+    assert "known_item_first" not in evaluate(small_recommender, judgements=Judgements()).index
+
+
+def test_themes_are_measured_but_never_of_a_model_that_has_read_them(small_recommender, tmp_path):
+    films = small_recommender.films
+    keywords = pd.DataFrame({"id": films["id"], "keywords": films["genres"]})
+    found = evaluate(small_recommender, k=5, keywords=keywords, judgements=Judgements())
+    assert 0 < found.loc["theme_similarity", "value"] < 1
+    path = tmp_path / "keywords.csv"
+    keywords.to_csv(path, index=False)
+    again = evaluate(small_recommender, k=5, keywords=path, judgements=Judgements())
+    assert again.equals(found)
+
+    told = Recommender.open(small_recommender.path)
+    told.manifest = {**told.manifest, "text_fields": ["title", "overview", "keywords"]}
+    for judge in (evaluate, lambda model, **rest: compare(model.films, recommender=model, **rest)):
+        with pytest.raises(ParameterError, match="has read the keywords") as caught:
+            judge(told, keywords=keywords)
+        assert "\n" not in str(caught.value)
 
 
 def test_evaluate_leaves_out_what_the_catalogue_does_not_allow(tmp_path, small_films):
@@ -391,6 +681,7 @@ def test_compare_judges_every_method_in_one_table(small_recommender):
         "random",
         "most popular",
         "TF-IDF",
+        "BM25, stemmed",
         "noise",
         "nothing",
         "plain document vectors",
@@ -403,6 +694,17 @@ def test_compare_judges_every_method_in_one_table(small_recommender):
     own = evaluate(small_recommender, ratings)
     assert table.loc["movrec", "co_rating_recall"] == pytest.approx(
         own.loc["co_rating_recall", "value"]
+    )
+    assert table["companion_ndcg"].between(0, 1).all()
+    reads = table["known_item_first"].notna()
+    assert set(table.index[~reads]) - {"MiniLM + 0.5 genres"} == {
+        "random",
+        "most popular",
+        "noise",
+        "nothing",
+    }
+    assert table.loc["movrec", "known_item_found"] == pytest.approx(
+        own.loc["known_item_found", "value"]
     )
     with pytest.raises(ParameterError, match="other films"):
         compare(films.head(50), recommender=small_recommender, progress=False)

@@ -5,9 +5,12 @@
 # %% ../../nbs/workings/07_contenders.ipynb #842e980d
 from __future__ import annotations
 
+import re
 import time
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,17 @@ import pandas as pd
 
 from .batch import Scores, rank_films
 from .embedder import unit_rows
+from movrec.workings.judgements import (
+    Ask,
+    Judgements,
+    alike_correlation,
+    alike_ndcg,
+    companion_ndcg,
+    companion_precision,
+    keyword_vectors,
+    known_item,
+    theme_similarity,
+)
 from .layouts import required_column
 from movrec.workings.measures import (
     DEFAULT_BOOTSTRAP,
@@ -36,7 +50,8 @@ from .terms import tfidf
 from .text import film_texts
 
 # %% auto #0
-__all__ = ['measure_all', 'Contender', 'vector_contender', 'random_contender', 'popular_contender', 'tfidf_contender',
+__all__ = ['NO_JUDGEMENTS', 'known_item_measures', 'measure_all', 'Contender', 'nearest_ask', 'vector_contender',
+           'random_contender', 'popular_contender', 'tfidf_contender', 'stemmed_words', 'bm25_contender',
            'minilm_vectors', 'minilm_contenders', 'query_ms']
 
 # %% ../../nbs/workings/07_contenders.ipynb #bcc9e838
@@ -47,14 +62,58 @@ _MEASURES: dict[str, tuple[Callable[..., Measure], str]] = {
     "popularity_bias": (popularity_bias, "vote_count"),
     "intra_list_diversity": (intra_list_diversity, "genres"),
 }
+NO_JUDGEMENTS = Judgements()
 
 
+def _measure_lists(
+    films: pd.DataFrame, scores: Scores, judgements: Judgements, k: int, bootstrap: Bootstrap
+) -> dict[str, Measure]:
+    """Return the measures that look at lists of the whole catalogue."""
+    lists = TopLists.of(rank_films(films, scores, k), films)
+    measured = {}
+    for name, (measure, column) in _MEASURES.items():
+        known = column in films and films[column].notna().any()
+        if known and (k > 1 or measure is not intra_list_diversity):
+            try:
+                measured[name] = measure(lists, films, k, bootstrap=bootstrap)
+            except NothingToJudge:
+                continue
+    if (companions := judgements.companions) is not None:
+        for measure in (companion_ndcg, companion_precision):
+            measured[measure.__name__] = measure(lists, films, companions, k, bootstrap=bootstrap)
+    return measured
+
+
+def known_item_measures(table: pd.DataFrame) -> dict[str, Measure]:
+    """Return the row of all queries of `known_item`'s table as measures, by name.
+
+    Examples
+    --------
+    >>> queries = pd.DataFrame({"id": [7, 8], "query": ["a shark", "a whale"]})
+    >>> found = known_item_measures(known_item(lambda text, k: [8, 7], queries))
+    >>> found["known_item_first"].value, found["known_item_found"].value
+    (0.5, 1.0)
+    """
+    row = table.loc["all"]
+    names = {"first": "first", "among_k": "found", "reciprocal_rank": "reciprocal_rank"}
+    return {
+        f"known_item_{name}": Measure(
+            float(row[of]), float(row[f"{of}_low"]), float(row[f"{of}_high"]), int(row["n"])
+        )
+        for of, name in names.items()
+    }
+
+# %% ../../nbs/workings/07_contenders.ipynb #measure-all
 def measure_all(
     films: pd.DataFrame,
     scores: Scores,
     ratings: pd.DataFrame | None,
     k: int,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+    *,
+    keywords: pd.DataFrame | None = None,
+    judgements: Judgements = NO_JUDGEMENTS,
+    ask: Ask | None = None,
 ) -> dict[str, Measure]:
     """Return each measure that the film table allows, by name.
 
@@ -66,6 +125,12 @@ def measure_all(
         The table of `read_ratings`; None leaves co-rating recall out.
     bootstrap : Bootstrap, optional
         How the intervals are found.
+    keywords : DataFrame, optional
+        The table of `read_keywords`; without it theme similarity is left out.
+    judgements : Judgements, optional
+        What people said; what is not in it is left out.
+    ask : callable, optional
+        Takes a text and k, and returns the ids of films; without it known items are left out.
 
     Returns
     -------
@@ -78,22 +143,25 @@ def measure_all(
     >>> list(measure_all(films, lambda rows: np.ones((len(rows), 3)), None, 2))
     ['catalogue_coverage']
     """
-    lists = TopLists.of(rank_films(films, scores, k), films)
-    measured = {}
-    for name, (measure, column) in _MEASURES.items():
-        known = column in films and films[column].notna().any()
-        if known and (k > 1 or measure is not intra_list_diversity):
-            try:
-                measured[name] = measure(lists, films, k, bootstrap=bootstrap)
-            except NothingToJudge:
-                continue
+    measured = _measure_lists(films, scores, judgements, k, bootstrap)
+    # Ranked among the films that can be judged alone, every list is as deep as it has to be.
     if ratings is not None:
-        # Ranked among the rated films alone, every list is as deep as it has to be.
         rated, _ = co_rating_neighbors(films, ratings)
         table = rank_films(films, scores, k, among=rated)
         measured["co_rating_recall"] = co_rating_recall(
             table, films, ratings, k=k, bootstrap=bootstrap
         )
+    if keywords is not None:
+        with_keywords, _ = keyword_vectors(films, keywords)
+        table = rank_films(films, scores, k, among=with_keywords)
+        measured["theme_similarity"] = theme_similarity(
+            table, films, keywords, k, bootstrap=bootstrap
+        )
+    if (queries := judgements.known_items) is not None and ask is not None:
+        measured |= known_item_measures(known_item(ask, queries, k, bootstrap=bootstrap))
+    if (alike := judgements.alike) is not None:
+        measured["alike_ndcg"] = alike_ndcg(films, scores, alike, k, bootstrap=bootstrap)
+        measured["alike_correlation"] = alike_correlation(films, scores, alike, bootstrap=bootstrap)
     return measured
 
 # %% ../../nbs/workings/07_contenders.ipynb #db106f93
@@ -111,6 +179,9 @@ class Contender:
         that row and the best of them.
     train_seconds : float, optional
         Where it is known better than by the time that making the contender took.
+    ask : callable, optional
+        Takes a text and k, and returns the ids of k films, best first; methods that read no texts
+        have none.
 
     Examples
     --------
@@ -122,6 +193,40 @@ class Contender:
     scores: Scores
     recommend: Callable[[int], Any] | None = None
     train_seconds: float | None = None
+    ask: Ask | None = None
+
+
+def nearest_ask(films: pd.DataFrame, similarity: Callable[[str], Any]) -> Ask:
+    """Return what answers a text with the films of the highest similarity.
+
+    Parameters
+    ----------
+    films : DataFrame, n rows
+        The film table; `id` is read.
+    similarity : callable
+        Takes a text and returns n similarities, as an array or a sparse row. Films of no similarity
+        at all are no answer.
+
+    Returns
+    -------
+    callable
+        Takes a text and k, and returns ids, best first.
+
+    Examples
+    --------
+    >>> ask = nearest_ask(pd.DataFrame({"id": [7, 8, 9]}), lambda text: np.array([0, 0.2, 0.9]))
+    >>> ask("a whale", 3)
+    [9, 8]
+    """
+    ids = films["id"].to_numpy()
+
+    def ask(text: str, k: int) -> list[int]:
+        found = similarity(text)
+        values = np.asarray(found.todense() if hasattr(found, "todense") else found).ravel()
+        best = np.argsort(-values, kind="stable")[:k]
+        return [int(film) for film in ids[best[values[best] > 0]]]
+
+    return ask
 
 
 def vector_contender(vectors: Any) -> Contender:
@@ -185,16 +290,90 @@ def popular_contender(films: pd.DataFrame) -> Contender:
     known = votes.to_numpy(dtype=np.float32)
     return Contender(lambda rows: np.tile(known, (len(rows), 1)))
 
-
+# %% ../../nbs/workings/07_contenders.ipynb #count-code
 def tfidf_contender(films: pd.DataFrame) -> Contender:
     """Return the method that compares the words of title and overview.
 
     Examples
     --------
-    >>> tfidf_contender(films).scores(np.array([0])).shape
+    >>> contender = tfidf_contender(films)
+    >>> contender.scores(np.array([0])).shape
     (1, 600)
+    >>> len(contender.ask("a shark attacks a beach", 5))
+    5
     """
-    return vector_contender(tfidf().fit_transform(film_texts(films)))
+    vectorizer = tfidf()
+    vectors = vectorizer.fit_transform(film_texts(films))
+    contender = vector_contender(vectors)
+    contender.ask = nearest_ask(films, lambda text: vectorizer.transform([text]) @ vectors.T)
+    return contender
+
+
+def stemmed_words(text: str) -> list[str]:
+    """Return the stems of a text's words, in lower case and without accents.
+
+    Examples
+    --------
+    >>> stemmed_words("Two robots meet in Zürich")
+    ['two', 'robot', 'meet', 'in', 'zurich']
+    """
+    plain = unicodedata.normalize("NFKD", text.lower())
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return [_stem(word) for word in re.findall(r"\w+", plain)]
+
+
+@lru_cache(maxsize=200_000)
+def _stem(word: str) -> str:
+    return _stemmer().stem(word)
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> Any:
+    from nltk.stem.snowball import SnowballStemmer
+
+    return SnowballStemmer("english")
+
+
+def bm25_contender(films: pd.DataFrame, k1: float = 1.2, b: float = 0.75) -> Contender:
+    """Return the method that searches films by the stems of their words, as search engines do.
+
+    Parameters
+    ----------
+    films : DataFrame
+        A film table.
+    k1, b : float
+        How soon a word that is repeated counts no more, and how much long texts are held back.
+
+    Returns
+    -------
+    Contender
+        For a film, the question is all its words.
+
+    References
+    ----------
+    Robertson and Zaragoza (2009), "The probabilistic relevance framework: BM25 and beyond".
+
+    Examples
+    --------
+    >>> bm25_contender(films).ask("sharks attack the beach", 3)[0] in set(films["id"])
+    True
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    vectorizer = CountVectorizer(analyzer=stemmed_words, dtype=np.float32)
+    counts = vectorizer.fit_transform(film_texts(films)).tocsr()
+    lengths = np.asarray(counts.sum(axis=1)).ravel()
+    films_with = np.bincount(counts.indices, minlength=counts.shape[1])
+    rarity = np.log(1 + (counts.shape[0] - films_with + 0.5) / (films_with + 0.5))
+    held_back = k1 * (1 - b + b * lengths / max(lengths.mean(), 1))
+    weights = counts.copy()
+    often = np.repeat(held_back, np.diff(counts.indptr))
+    weights.data = rarity[counts.indices] * counts.data * (k1 + 1) / (counts.data + often)
+    transposed = weights.astype(np.float32).T.tocsr()
+    return Contender(
+        lambda rows: (counts[rows] @ transposed).toarray(),
+        ask=nearest_ask(films, lambda text: vectorizer.transform([text]) @ transposed),
+    )
 
 # %% ../../nbs/workings/07_contenders.ipynb #a2065882
 def minilm_vectors(films: pd.DataFrame) -> np.ndarray | None:
@@ -220,15 +399,23 @@ def minilm_contenders(films: pd.DataFrame) -> dict[str, Contender]:
     True
     """
     start = time.perf_counter()
-    vectors = minilm_vectors(films)
-    seconds = time.perf_counter() - start
-    if vectors is None:
+    if not has_sentence_transformers():
         return {}
+    model = SentenceEmbedder(device="cpu").fit()
+    vectors = model.transform(film_texts(films))
+    seconds = time.perf_counter() - start
+    mean = vectors.mean(axis=0)
+    centred = unit_rows(vectors - mean)
+
+    def similarity(text: str) -> np.ndarray:
+        return unit_rows(model.transform([text]) - mean) @ centred.T
+
     genres = unit_rows(genre_matrix_of(films))
     contenders = {
         "MiniLM": vector_contender(vectors),
         "MiniLM + 0.5 genres": vector_contender(np.hstack([vectors, 0.5 * genres])),
     }
+    contenders["MiniLM"].ask = nearest_ask(films, similarity)  # a text has no genres
     for contender in contenders.values():
         contender.train_seconds = seconds
     return contenders

@@ -6,8 +6,8 @@
 __all__ = ['DEFAULT_MODEL', 'MODEL_VARIABLE', 'Model', 'Out', 'Json', 'Quiet', 'K', 'SpaceName', 'MetricName', 'Titles', 'Year',
            'FilmIds', 'PlotText', 'PlotTitle', 'GenreText', 'GenreTitle', 'Genres', 'ExcludedGenres', 'Years',
            'Language', 'MinVotes', 'AnyGenre', 'Not', 'Diverse', 'Catalogue', 'NewFilms', 'OutputFile', 'Ratings',
-           'Links', 'DownloadFolder', 'Reuse', 'PagePort', 'Host', 'Token', 'NoPage', 'LabFolder', 'Force', 'CopyOnly',
-           'LabPort', 'NoLab', 'with_number', 'DiverseCommand', 'model_option', 'own_name', 'next_commands']
+           'Links', 'Keywords', 'DownloadFolder', 'Reuse', 'PagePort', 'Host', 'Token', 'NoPage', 'LabFolder', 'Force',
+           'CopyOnly', 'LabPort', 'NoLab', 'with_number', 'DiverseCommand', 'model_option', 'own_name', 'next_commands']
 
 # %% ../../nbs/workings/09_options.ipynb #options-imports
 import os
@@ -195,6 +195,10 @@ Ratings = Annotated[
 Links = Annotated[
     str | None,
     typer.Option("--links", metavar="FILE", help="MovieLens' links, which go with --ratings."),
+]
+Keywords = Annotated[
+    str | None,
+    typer.Option("--keywords", metavar="FILE", help="Kaggle's keywords.csv: are the themes alike?"),
 ]
 DownloadFolder = Annotated[
     str | None,
