@@ -200,7 +200,6 @@ def _recommend(
     excluded: typed.Not = None,
     diversity: typed.Diverse = 0.0,
     space: typed.SpaceName = "joined",
-    metric: typed.MetricName = "cosine",
     model: typed.Model = typed.DEFAULT_MODEL,
     as_json: typed.Json = False,
 ) -> None:
@@ -214,11 +213,10 @@ def _recommend(
         "years": years_of(years),
         "language": language,
         "min_vote_count": min_votes,
-        "match_genres": not any_genre,
+        "match_genres": False if any_genre else None,
         "exclude": excluded or [],
         "diversity": diversity,
         "space": space,
-        "metric": metric,
     }
     titles, film_ids = titles or [], film_ids or []
     check_question(titles, film_ids, year, text, text_title)

@@ -66,7 +66,7 @@ def work_out(recommender: Recommender, question: Question) -> Outcome | Exceptio
     try:
         with _one_search_at_a_time:
             answer = recommender.answer(question)
-            reasons = recommender.explain(answer)
+            reasons = [why.in_words() for why in recommender.explain_all(answer)]
             hints = [] if len(answer.films) else recommender.what_to_loosen(answer)
         return Outcome(answer, reasons, hints)
     except Exception as error:

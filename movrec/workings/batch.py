@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 
 from .core import check_choice
-from .embedder import unit_rows
 from .folders import write_table
 from .genres import genre_matrix
+from ..store import Candidates
 from .model import FilmModel
 from .question import Space, check_k
+from .weights import BLOCKS, Weights, resolve_weights
+from .words import WordVectors
 
 # %% auto #0
 __all__ = ['Scores', 'rank_films', 'memberships', 'joined_scores', 'recommend_all', 'export_recommendations', 'export_embeddings']
@@ -99,22 +101,71 @@ def memberships(model: FilmModel) -> np.ndarray:
     return genre_matrix(known, model.genres)
 
 
-def joined_scores(model: FilmModel, *, match_genres: bool = True) -> Scores:
-    """Return the similarities by which a model ranks: the joined space, genres matched.
+def _row_shares(
+    model: FilmModel, films: Candidates, asked: WordVectors, weights: dict[str, float]
+) -> np.ndarray:
+    """Return the shares of the blocks for each film as a question: (n, n_blocks)."""
+    said = np.zeros((len(films.ids), len(BLOCKS)), dtype=np.float32)
+    for column, name in enumerate(BLOCKS):
+        if name == "words":
+            said[:, column] = np.add.reduceat(np.append(asked.weights, 0), asked.starts)[:-1] > 0
+            said[np.diff(asked.starts) == 0, column] = 0
+        elif name in model.space.layout_:
+            said[:, column] = films.vectors[:, model.space.layout_[name]].any(axis=1)
+    kept = said * np.array(list(weights.values()), dtype=np.float32)
+    total = kept.sum(axis=1, keepdims=True)
+    return kept / np.where(total == 0, 1, total)
+
+
+def joined_scores(
+    model: FilmModel, *, match_genres: bool = True, weights: Weights = None
+) -> Scores:
+    """Return the similarities by which a model ranks films for films.
+
+    Parameters
+    ----------
+    model : FilmModel
+        The model.
+    match_genres : bool, default True
+        Only films that share a genre, known or predicted; the others are -inf.
+    weights : dict of str to float, or str, optional
+        As for `Recommender.recommend`.
+
+    Returns
+    -------
+    callable
+        Maps n rows of the film table to an array of shape (n, n_films).
 
     Examples
     --------
     >>> joined_scores(recommender)(np.array([0, 1])).shape
     (2, 600)
     """
-    vectors = unit_rows(model.store.vectors("joined"))
-    if not match_genres:
-        return lambda rows: vectors[rows] @ vectors.T
-    genres = memberships(model)
-    return lambda rows: np.where(genres[rows] @ genres.T > 0, vectors[rows] @ vectors.T, -np.inf)
+    films = model.store.everything()
+    asked = films.words.without_names(model.manifest["language"])
+    shares = _row_shares(model, films, asked, resolve_weights(weights))
+    lengths = np.zeros((len(films.ids), model.space.n_dimensions_), dtype=np.float32)
+    for column, name in enumerate(BLOCKS):
+        if name in model.space.layout_:
+            lengths[:, model.space.layout_[name]] = shares[:, [column]]
+    of_words = shares[:, list(BLOCKS).index("words")]
+    of_asked, of_films = asked.matrix(), films.words.matrix().T.tocsr()
+    genres = memberships(model) if match_genres else None
+
+    def scores(rows: np.ndarray) -> np.ndarray:
+        found = (lengths[rows] * films.vectors[rows]) @ films.vectors.T
+        if of_words[rows].any():
+            found += of_words[rows, np.newaxis] * (of_asked[rows] @ of_films).toarray()
+        if genres is not None:
+            found[genres[rows] @ genres.T == 0] = -np.inf
+        return found
+
+    return scores
 
 # %% ../../nbs/workings/06_batch.ipynb #062d49df
-def recommend_all(model: FilmModel, k: int = 10, *, match_genres: bool = True) -> pd.DataFrame:
+def recommend_all(
+    model: FilmModel, k: int = 10, *, match_genres: bool = True, weights: Weights = None
+) -> pd.DataFrame:
     """Recommend for every film of a catalogue at once; see `Recommender.recommend_all`.
 
     Examples
@@ -123,7 +174,9 @@ def recommend_all(model: FilmModel, k: int = 10, *, match_genres: bool = True) -
     ['id', 'rank', 'recommended_id', 'similarity']
     """
     k = check_k(k, len(model.films) - 1)
-    return rank_films(model.films, joined_scores(model, match_genres=match_genres), k)
+    scores = joined_scores(model, match_genres=match_genres, weights=weights)
+    table = rank_films(model.films, scores, k)
+    return table.assign(similarity=table["similarity"].clip(lower=0))
 
 
 def export_recommendations(model: FilmModel, path: str | os.PathLike[str], k: int = 10) -> Path:

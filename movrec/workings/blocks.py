@@ -20,7 +20,7 @@ from .genres import genre_matrix
 from .text import normalize_title
 
 # %% auto #0
-__all__ = ['Block', 'GenreBlock', 'word_signature', 'title_rarity', 'title_signatures', 'TitleBlock', 'year_arc', 'YearBlock',
+__all__ = ['Block', 'GenreBlock', 'word_signature', 'title_rarity', 'title_signatures', 'TitleBlock', 'year_hills', 'YearBlock',
            'as_blocks']
 
 # %% ../../nbs/workings/04_blocks.ipynb #21672b9e
@@ -30,20 +30,13 @@ class Block(Protocol):
     A block is a dataclass whose fields hold all that it was given and has learned, as plain numbers,
     text, lists and dicts: `dataclasses.asdict` is what is saved of it.
 
-    Attributes
-    ----------
-    weight : float
-        Length of the block, where the text has length 1.
-
     Examples
     --------
     >>> from movrec.workings.blocks import YearBlock
-    >>> block: Block = YearBlock(weight=0.5)
-    >>> block.weight, block.size
-    (0.5, 2)
+    >>> block: Block = YearBlock()
+    >>> block.size
+    18
     """
-
-    weight: float
 
     @property
     def size(self) -> int:
@@ -63,11 +56,6 @@ class Block(Protocol):
 class GenreBlock:
     """Genres as evidence, the rarer the stronger.
 
-    Parameters
-    ----------
-    weight : float, default 0.6
-        Length of the block, where the text has length 1.
-
     Attributes
     ----------
     rarity_ : dict of str to float
@@ -86,7 +74,6 @@ class GenreBlock:
     [1.0, 0.0]
     """
 
-    weight: float = 0.6
     rarity_: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -229,8 +216,6 @@ class TitleBlock:
 
     Parameters
     ----------
-    weight : float, default 0.4
-        Length of the block, where the text has length 1.
     size : int, default 128
         How many numbers of a film's vector the block fills.
 
@@ -248,7 +233,6 @@ class TitleBlock:
     (2, 16)
     """
 
-    weight: float = 0.4
     size: int = 128
     rarity_: dict[str, float] = field(default_factory=dict)
     unseen_: float = 1.0
@@ -264,43 +248,38 @@ class TitleBlock:
         return title_signatures(films["title"].tolist(), self.rarity_, self.size, self.unseen_)
 
 # %% ../../nbs/workings/04_blocks.ipynb #16e0488a
-_FIRST_YEAR, _YEARS_ON_ARC = 1890, 150
+_HILLS = np.arange(1880, 2051, 10)  # the years on which they stand
+_WIDTH = 20.0  # years: two films so far apart have a cosine of exp(-1 / 4), 0.78
 
 
-def year_arc(years: Sequence[int | None] | pd.Series) -> np.ndarray:
-    """Return each year as a point on half a circle.
+def year_hills(years: Sequence[int | None] | pd.Series) -> np.ndarray:
+    """Return each year by its nearness to every tenth year.
 
     Parameters
     ----------
     years : sequence of int, length n
-        Years; a missing one gives zeros.
+        Years; a missing one gives zeros, one before 1890 or after 2040 counts as that.
 
     Returns
     -------
-    ndarray of shape (n, 2), float32
-        Points at distance 1 from the origin. The cosine of two films is ``cos(pi * gap / 150)``:
-        0.98 at ten years, 0.5 at fifty.
+    ndarray of shape (n, 18), float32
+        Unit vectors. The cosine of two films is ``exp(-(gap / 40) ** 2)``: 0.94 at ten years, 0.37
+        at forty, and hardly anything at eighty.
 
     Examples
     --------
-    >>> alien, aliens, gravity = year_arc([1979, 1986, 2013])
+    >>> alien, aliens, gravity = year_hills([1979, 1986, 2013])
     >>> round(float(alien @ aliens), 2), round(float(alien @ gravity), 2)
-    (0.99, 0.76)
+    (0.97, 0.49)
     """
     values = pd.to_numeric(pd.Series(years, dtype="object"), errors="coerce").to_numpy(dtype=float)
-    angle = np.pi * np.clip((values - _FIRST_YEAR) / _YEARS_ON_ARC, 0, 1)
-    points = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return np.nan_to_num(points).astype(np.float32)
+    gap = np.clip(values, 1890, 2040)[:, np.newaxis] - _HILLS
+    return unit_rows(np.nan_to_num(np.exp(-((gap / _WIDTH) ** 2) / 2)))
 
 # %% ../../nbs/workings/04_blocks.ipynb #93273dc9
 @dataclass
 class YearBlock:
     """The year as evidence: near years are near.
-
-    Parameters
-    ----------
-    weight : float, default 1.0
-        Length of the block, where the text has length 1.
 
     Attributes
     ----------
@@ -315,9 +294,8 @@ class YearBlock:
     1995
     """
 
-    weight: float = 1.0
     typical_: int | None = None
-    size = 2
+    size = len(_HILLS)
 
     def fit(self, films: pd.DataFrame) -> YearBlock:
         """Learn the typical year from `year`, where there is such a column; return itself."""
@@ -329,7 +307,7 @@ class YearBlock:
         """Return a point for each `year`, zeros without that column; `probabilities` are not read."""
         if "year" not in films:
             return np.zeros((len(films), self.size), dtype=np.float32)
-        return year_arc(films["year"].astype("object").where(films["year"].notna(), self.typical_))
+        return year_hills(films["year"].astype("object").where(films["year"].notna(), self.typical_))
 
 # %% ../../nbs/workings/04_blocks.ipynb #f2af2fd0
 def as_blocks(

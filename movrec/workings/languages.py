@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from .text import plain_text
 
@@ -32,6 +33,7 @@ _FUNCTION_WORDS = {
 }
 
 
+@lru_cache(maxsize=32)
 def function_words(language: str | None) -> frozenset[str]:
     """Return the words of a language that hold sentences together and say nothing of a film.
 

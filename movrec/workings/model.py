@@ -15,16 +15,17 @@ from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from .. import __version__
 from ..ingest import check_films
-from ..space import JoinedSpace, Reading, TextModel
+from ..space import JoinedSpace, Reading, TextModel, word_fields
 from ..store import FilmStore
 from .core import CatalogueError, QueryError, Stopwatch
+from .embedder import load_embedder
 from movrec.workings.folders import (
     MANIFEST,
     MODEL_FORMAT,
@@ -34,8 +35,9 @@ from movrec.workings.folders import (
     restore_interrupted,
     write_manifest,
 )
-from .text import DEFAULT_TEXT_FIELDS, Plot
+from .text import DEFAULT_TEXT_FIELDS, Plot, film_texts
 from .titles import TitleIndex
+from .words import WordWeights
 
 if TYPE_CHECKING:
     from movrec.classifier import GenreClassifier
@@ -178,7 +180,11 @@ class Catalogue:
 
     def films_of(self, ids: Sequence[int]) -> pd.DataFrame:
         """Return the rows of `films` with these ids, in this order; an unknown id is a `QueryError`."""
-        return self.films.iloc[[self._row(int(film)) for film in ids]]
+        return self.films.iloc[self.rows_of(ids)]
+
+    def rows_of(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the row numbers of the films with these ids; an unknown id is a `QueryError`."""
+        return np.array([self._row(int(film)) for film in ids], dtype=int)
 
     def _row(self, film: int) -> int:
         if film not in self._row_of:
@@ -255,12 +261,16 @@ def write_model(films: pd.DataFrame, path: Path, model: TextModel) -> None:
     with new_folder(path, MANIFEST) as folder:
         blocks = model.fit(films)
         clock = Stopwatch()
-        FilmStore.create(folder, films, blocks[0], model.space.transform(films, blocks))
+        text, words = model.text_of(films, blocks)
+        joined = model.space.transform(films, text)
+        FilmStore.create(folder, films, blocks[0], joined, words, language=model.words.language_)
         clock.lap("table")
         model.save(folder)
         clock.lap("files")
         seconds = {**model.seconds_, **clock.seconds}
-        write_manifest(folder, new_manifest(films, model.text_fields, seconds))
+        manifest = new_manifest(films, model.text_fields, seconds)
+        facts = {"language": model.words.language_, "blocks": model.blocks}
+        write_manifest(folder, manifest | facts)
 
 # %% ../../nbs/workings/06_model.ipynb #84b8efdf
 def add_films(model: FilmModel, films: pd.DataFrame) -> int:
@@ -282,7 +292,7 @@ def add_films(model: FilmModel, films: pd.DataFrame) -> int:
         )
     reading = model.read_films(films)
     joined = model.space.transform(films, reading.text, reading.probabilities)
-    model.store.add(films, reading.blocks[0], joined)
+    model.store.add(films, reading.blocks[0], joined, reading.words)
     Catalogue.__init__(model, model.store.films())
     model.manifest.update(catalogue_facts(model.films))
     model.manifest["added"] = model.manifest.get("added", 0) + len(films)
@@ -357,6 +367,8 @@ class FilmModel(Catalogue):
         classifier: GenreClassifier | None = None,
         space: JoinedSpace | None = None,
         terms: TermFeatures | None = None,
+        words: WordWeights | None = None,
+        reader: Embedder | Literal[False] | None = None,
         progress: bool = True,
     ) -> Self:
         """Train on a catalogue and write a model folder.
@@ -374,8 +386,11 @@ class FilmModel(Catalogue):
         embedder : Embedder, optional
             What turns texts into vectors, not fitted: `Doc2VecEmbedder` with its defaults, or
             anything that has what `movrec.workings.embedder.Embedder` asks for.
-        classifier, space, terms : optional
+        classifier, space, terms, words : optional
             Unfitted parts with your parameters; defaults as for `TextModel`.
+        reader : Embedder or False, optional
+            What knows the language from outside the catalogue: any embedder that was trained
+            elsewhere. Default: the table of word pieces that comes with movrec; False for none.
         progress : bool, default True
             Show a progress bar for each stage, on stderr.
 
@@ -400,7 +415,14 @@ class FilmModel(Catalogue):
         path = Path(path).expanduser()
         check_target(path)
         model = TextModel(
-            embedder, classifier, space, terms, text_fields=text_fields, progress=progress
+            embedder,
+            classifier,
+            space,
+            terms,
+            words=words,
+            reader=reader,
+            text_fields=text_fields,
+            progress=progress,
         )
         write_model(films, path, model)
         return cls.open(path)
@@ -446,7 +468,22 @@ class FilmModel(Catalogue):
     def text_model(self) -> TextModel:
         """The models that read a text. A film of the catalogue does not need them, so gensim and
         torch, slow to import, are loaded by the first question about a text."""
-        return TextModel.load(self.path, self.manifest["text_fields"], space=self.space)
+        fields = self.manifest["text_fields"]
+        return TextModel.load(self.path, fields, self.space, self.words, self.reader)
+
+    @cached_property
+    def words(self) -> WordWeights:
+        """How much each word of the catalogue tells."""
+        return WordWeights.load(self.path / "words")
+
+    @cached_property
+    def reader(self) -> Embedder | None:
+        """What knows the language from outside the catalogue, or None."""
+        return load_embedder(self.path / "reader") if (self.path / "reader").exists() else None
+
+    def word_texts(self, films: pd.DataFrame) -> list[str]:
+        """Return the texts of films whose words are compared."""
+        return film_texts(films, word_fields(films, self.manifest["text_fields"]))
 
     @property
     def embedder(self) -> Embedder:

@@ -19,6 +19,7 @@ from movrec.workings.core import (
     check_whole,
 )
 from .text import Plot, plain_text
+from .weights import Weights, resolve_weights
 
 # %% auto #0
 __all__ = ['Metric', 'Space', 'SHARED_GENRE', 'sql_literal', 'FilmFilter', 'known_genres', 'check_k', 'Question']
@@ -247,7 +248,7 @@ def check_k(k: int, n_films: int) -> int:
     return k
 
 # %% ../../nbs/workings/05_question.ipynb #44f8b8ae
-Metric = Literal["cosine", "l2"]
+Metric = Literal["cosine", "dot", "l2"]
 Space = Literal["joined", "document"]
 
 
@@ -261,6 +262,11 @@ def _check_ids(name: str, ids: Sequence[int]) -> None:
             )
 
 
+def _check_words(name: str, words: Sequence[str]) -> None:
+    if not isinstance(words, (tuple, list)) or not all(isinstance(w, str) for w in words):
+        raise ParameterError(f"{name} must be a tuple of words such as ('androids',), not {words!r}.")
+
+
 @dataclass(frozen=True)
 class Question:
     """What a recommender is asked.
@@ -271,20 +277,26 @@ class Question:
         Ids of the films that recommendations should resemble; of several, the mean counts.
     plot : Plot, optional
         A plot, in place of films.
+    disliked : tuple of int, default ()
+        Ids of films that recommendations should not resemble; they never come.
+    more, less : tuple of str, default ()
+        Words that recommendations should have more of, and less: ``more=("androids",)``.
     exclude : tuple of int, default ()
         Ids of films that must not be among the answers.
     k : int, default 10
         How many films at most.
     where : FilmFilter, optional
         Which films may come.
-    match_genres : bool, default True
-        Only films that share a genre with what was asked for.
+    match_genres : bool, optional
+        Only films that share a genre with what was asked for. Default: for films yes; for a plot,
+        whose genres are a guess, no.
+    weights : dict of str to float, or str, optional
+        How much each kind of evidence counts, or the name of a preset; see
+        `movrec.workings.weights`.
     diversity : float, default 0.0
         0 is the nearest films, 1 is films as unlike one another as the nearest few dozen allow.
     space : {"joined", "document"}, default "joined"
         Which vectors are searched.
-    metric : {"cosine", "l2"}, default "cosine"
-        How near is measured.
 
     Examples
     --------
@@ -297,21 +309,36 @@ class Question:
 
     films: tuple[int, ...] = ()
     plot: Plot | None = None
+    disliked: tuple[int, ...] = ()
+    more: tuple[str, ...] = ()
+    less: tuple[str, ...] = ()
     exclude: tuple[int, ...] = ()
     k: int = 10
     where: FilmFilter = FilmFilter()
-    match_genres: bool = True
+    match_genres: bool | None = None
+    weights: Weights = None
     diversity: float = 0.0
     space: Space = "joined"
-    metric: Metric = "cosine"
 
     def __bool__(self) -> bool:
-        return bool(self.films) or self.plot is not None
+        return bool(self.films or self.more) or self.plot is not None
+
+    @property
+    def genres_matched(self) -> bool:
+        """Whether films have to share a genre with what was asked for."""
+        return bool(self.films) if self.match_genres is None else self.match_genres
+
+    def block_weights(self) -> dict[str, float]:
+        """Return the weight of every block: those that were asked for, and the default's."""
+        return resolve_weights(self.weights, "balanced" if self.films else "description")
 
     def check(self) -> None:
         """Raise `ParameterError` where a part is not what it should be, or out of its range."""
         _check_ids("films", self.films)
+        _check_ids("disliked", self.disliked)
         _check_ids("exclude", self.exclude)
+        _check_words("more", self.more)
+        _check_words("less", self.less)
         if self.plot is not None and not isinstance(self.plot, Plot):
             raise ParameterError(f"plot must be a Plot, Plot('A toy is lost.'), not {self.plot!r}.")
         if self.films and self.plot is not None:
@@ -323,7 +350,12 @@ class Question:
         check_whole("k", self.k)
         check_real("diversity", self.diversity, 0, 1)
         check_choice("space", self.space, Space)
-        check_choice("metric", self.metric, Metric)
+        check_choice("match_genres", self.match_genres, (True, False, None))
+        self.block_weights()
+        if self.space == "document" and (self.weights or self.more or self.less or self.disliked):
+            raise ParameterError(
+                "Weights, more, less and disliked belong to the joined space: leave them out, or space."
+            )
         self.where.sql()
 
     def more_like(self, film: int) -> Question:
@@ -331,7 +363,15 @@ class Question:
         _check_ids("films", (film,))
         films = tuple(dict.fromkeys((*self.films, int(film))))
         kept = tuple(other for other in self.exclude if other != film)
-        return replace(self, films=films, plot=None, exclude=kept)
+        liked = tuple(other for other in self.disliked if other != film)
+        return replace(self, films=films, plot=None, exclude=kept, disliked=liked)
+
+    def less_like(self, film: int) -> Question:
+        """Return the question with one more film that recommendations should not resemble."""
+        _check_ids("disliked", (film,))
+        films = tuple(other for other in self.films if other != film)
+        disliked = tuple(dict.fromkeys((*self.disliked, int(film))))
+        return replace(self, films=films, disliked=disliked)
 
     def without(self, film: int) -> Question:
         """Return the question with one more film that is not wanted."""
@@ -344,7 +384,7 @@ class Question:
         for name, words in self.where.in_words().items():
             default = getattr(FilmFilter(), name)
             yield words, replace(self, where=replace(self.where, **{name: default}))
-        if self.match_genres:
+        if self.genres_matched:
             yield SHARED_GENRE, replace(self, match_genres=False)
 
 

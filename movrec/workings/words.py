@@ -81,7 +81,16 @@ def stems(text: str, language: str | None = "english") -> list[str]:
     >>> stems("The sharks are attacking a beach.")
     ['shark', 'attack', 'beach']
     """
-    dropped = function_words(language)
+    return list(_stems(text, language))
+
+
+# The words of a catalogue are counted, and then weighed: the same texts, one after the other.
+@lru_cache(maxsize=60_000)
+def _stems(text: str, language: str | None) -> tuple[str, ...]:
+    return tuple(_stems_of_word(text, language, function_words(language)))
+
+
+def _stems_of_word(text: str, language: str | None, dropped: frozenset[str]) -> list[str]:
     return [
         _stem(word, language)
         for word in re.findall(r"\w+", plain_text(text))
@@ -97,11 +106,17 @@ def spellings(text: str, language: str | None = "english") -> dict[str, str]:
     >>> spellings("Mars! The Martians land, on Mars.")
     {'mar': 'Mars', 'martian': 'Martians', 'land': 'land'}
     """
+    return dict(_spellings(text, language))
+
+
+@lru_cache(maxsize=5_000)
+def _spellings(text: str, language: str | None) -> tuple[tuple[str, str], ...]:
+    dropped = function_words(language)
     found: dict[str, str] = {}
-    for word in re.findall(r"\w+", text):
-        for stem in stems(word, language):
+    for word in dict.fromkeys(re.findall(r"\w+", text)):
+        for stem in _stems_of_word(word, language, dropped):
             found.setdefault(stem, word)
-    return found
+    return tuple(found.items())
 
 # %% ../../nbs/workings/04_words.ipynb #b80f82d0
 def word_id(stem: str) -> int:
@@ -166,9 +181,10 @@ class WordVectors:
         return cls(starts, ids.flatten().to_numpy(), weights.flatten().to_numpy())
 
     def row(self, number: int) -> dict[int, float]:
-        """Return the words of one text, by number, with their weights."""
+        """Return the words of one text, by number, with their weights; those that count nothing not."""
         part = slice(self.starts[number], self.starts[number + 1])
-        return dict(zip(self.ids[part].tolist(), self.weights[part].tolist()))
+        words = zip(self.ids[part].tolist(), self.weights[part].tolist())
+        return {word: weight for word, weight in words if weight}
 
     def cosines(self, asked: Mapping[int, float]) -> np.ndarray:
         """Return the cosine of every text and the words of a question, of shape (n,)."""
