@@ -429,6 +429,39 @@ def test_enter_takes_the_best_suggestion_for_the_last_letters(box):
     assert len(box.results) == 10
 
 
+def test_enter_on_a_chosen_name_takes_that_film(box):
+    async def choose(name):
+        box.inputs.finder.field.value = name
+        press_enter(box)
+        await box.settled()
+
+    run(choose("shrek"))
+    for _ in range(2):  # once more on the name that stands in the field by now
+        assert box.inputs.finder.field.value == "Shrek (2001)"
+        run(choose("Shrek (2001)"))
+    assert box.recommender.find(box.query.films[0])["title"] == "Shrek"
+    box.inputs.finder.show("a name that no film has", 808)
+    press_enter(box)
+    assert box.inputs.finder.film == 808
+    run(choose("Shrek 2 (2004)"))
+    assert box.inputs.finder.field.value == "Shrek 2 (2004)"
+
+
+def test_enter_takes_no_near_spelling(box):
+    async def choose(name):
+        box.inputs.finder.field.value = name
+        press_enter(box)
+        await box.settled()
+
+    run(choose("titanic"))
+    run(choose("login"))
+    assert box.recommender.find(box.query.films[0])["title"] == "Titanic"
+    assert "is it one of these" in box.inputs.finder.note.value
+    assert box.inputs.finder.suggestions.children != ()
+    run(choose("tiatnic"))
+    assert box.inputs.finder.field.value == "Titanic (1997)" and box.inputs.finder.note.value == ""
+
+
 def test_a_title_that_is_not_there(box):
     box.inputs.finder.field.value = "qqqqqqqq"
     assert box.inputs.finder.suggestions.children == ()

@@ -57,6 +57,15 @@ class SuggestionList(widgets.VBox):
         self.children = shown
         self.layout.display = None if shown else "none"
 
+
+def _title_field() -> widgets.Text:
+    return widgets.Text(
+        description="Film title",
+        placeholder="for example Toy Story",
+        style={"description_width": "initial"},
+        layout=widgets.Layout(width="calc(100% - 4px)", max_width="640px"),
+    )
+
 # %% ../../nbs/workings/10_finder.ipynb #d4c80aae
 class Finder(widgets.VBox):
     """A field for a title, with suggestions below it.
@@ -65,7 +74,7 @@ class Finder(widgets.VBox):
     ----------
     suggest : callable
         Is called in a thread with what was typed and how many films are wanted; returns a film
-        table, as `Recommender.suggest` does.
+        table, as `Recommender.suggest` does. Where its `attrs["sure"]` is 0, Enter takes none.
 
     Attributes
     ----------
@@ -93,17 +102,13 @@ class Finder(widgets.VBox):
     """
 
     film = traitlets.Int(None, allow_none=True)
+    _shown_film: int | None
 
     def __init__(self, suggest: Callable[[str, int], pd.DataFrame]) -> None:
         self._suggest = suggest
-        self._shown = ""
+        self._shown, self._shown_film = "", None
         self.typing = LatestOnly()
-        self.field = widgets.Text(
-            description="Film title",
-            placeholder="for example Toy Story",
-            style={"description_width": "initial"},
-            layout=widgets.Layout(width="calc(100% - 4px)", max_width="640px"),
-        )
+        self.field = _title_field()
         self.suggestions = SuggestionList(self._choose)
         self.note = widgets.HTML()
         super().__init__([self.field, self.suggestions, self.note])
@@ -112,10 +117,10 @@ class Finder(widgets.VBox):
         # Titles take a moment to sort: not when somebody waits.
         self.typing.prepare(lambda: suggest("zz", 1))
 
-    def show(self, name: str) -> None:
-        """Show the name of a film that is asked for, with no suggestions."""
+    def show(self, name: str, film: int | None = None) -> None:
+        """Show the name (and know the id) of a film that is asked for, with no suggestions."""
         self.typing.cancel()
-        self._shown = name
+        self._shown, self._shown_film = name, film
         self.field.value = name
         self._hide()
 
@@ -142,21 +147,33 @@ class Finder(widgets.VBox):
 
     def take_best(self) -> None:
         """Choose the best suggestion, as Enter does; its last letters may be a moment behind the key."""
-        self.typing.request(lambda: self._suggest(self.field.value, 1), self._take, delay=0.1)
+        self.typing.request(self._best, self._take, delay=0.1)
 
-    def _take(self, films: pd.DataFrame) -> None:
-        if len(films):
-            self.film = None
-            self.film = int(films.iloc[0]["id"])
+    def _best(self) -> int | pd.DataFrame:
+        """Return the id of the film whose name stands in the field, or what is suggested for it."""
+        if self._shown_film is not None and self.field.value == self._shown:
+            return self._shown_film
+        return self._suggest(self.field.value, 12)
+
+    def _take(self, best: int | pd.DataFrame) -> None:
+        if isinstance(best, int):
+            self._tell(best)
+        elif len(best) and best.attrs.get("sure", 1):
+            self._tell(int(best.iloc[0]["id"]))
         else:
-            self._show_suggestions(films)
+            self._show_suggestions(best)
+            if len(best):
+                self.note.value = status_html("No film is called exactly so: is it one of these?")
+
+    def _tell(self, film: int) -> None:
+        self.film = None
+        self.film = film
 
     def _choose(self, film: int) -> None:
         # The button goes away with the list; whoever uses the keyboard must not be left nowhere.
         if hasattr(self.field, "focus"):  # not in ipywidgets 7
             self.field.focus()
-        self.film = None
-        self.film = film
+        self._tell(film)
 
 # %% ../../nbs/workings/10_finder.ipynb #9d5d94c3
 class Describer(widgets.VBox):

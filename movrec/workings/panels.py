@@ -106,7 +106,8 @@ class Inputs(widgets.VBox):
         self.describer.typing.cancel()
         if question.films:
             self.mode.index = 0
-            self.finder.show(film_name(self._catalogue.find(question.films[0])))
+            film = self._catalogue.find(question.films[0])
+            self.finder.show(film_name(film), int(film["id"]))
         elif question.plot is not None:
             self.mode.index = 1
             self.describer.show(question.plot.overview)

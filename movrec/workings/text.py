@@ -19,7 +19,7 @@ import pandas as pd
 from .core import CatalogueError, ParameterError
 
 # %% auto #0
-__all__ = ['DEFAULT_TEXT_FIELDS', 'film_texts', 'tokenize', 'check_texts', 'plain_text', 'normalize_title', 'Plot']
+__all__ = ['DEFAULT_TEXT_FIELDS', 'film_texts', 'tokenize', 'check_texts', 'plain_text', 'has_article', 'normalize_title', 'Plot']
 
 # %% ../../nbs/workings/02_text.ipynb #c9d4f238
 DEFAULT_TEXT_FIELDS = ("title", "overview")
@@ -200,6 +200,11 @@ def check_texts(texts: Any, least: int = 0) -> list[str]:
 
 # %% ../../nbs/workings/02_text.ipynb #35832ce7
 _ARTICLES = re.compile(r"^(?:the|an?)\s+|,\s*(?:the|an?)$")
+_NO_WORD = re.compile(r"[^\w\s]")
+# Letters that Unicode does not take for a plain one with an accent, as a plain keyboard has them.
+_PLAIN_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"}
+)
 
 
 def plain_text(text: str) -> str:
@@ -220,8 +225,27 @@ def plain_text(text: str) -> str:
     >>> plain_text(" AMÉLIE ")
     'amelie'
     """
+    if text.isascii():
+        return text.lower().strip()
     decomposed = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold().strip()
+    letters = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+    return letters.translate(_PLAIN_LETTERS).strip()
+
+
+def has_article(title: str) -> bool:
+    """Whether a title begins (or, in a list, ends) with an English article.
+
+    Examples
+    --------
+    >>> has_article("The Room"), has_article("Room, The"), has_article("Theodora")
+    (True, True, False)
+    """
+    return _ARTICLES.search(plain_text(title)) is not None
+
+
+def _mark_or_space(sign: re.Match[str]) -> str:
+    """A vowel sign of Hindi or Thai belongs to its word; any other sign parts two words."""
+    return sign[0] if unicodedata.category(sign[0]).startswith("M") else " "
 
 
 def normalize_title(title: str) -> str:
@@ -244,7 +268,7 @@ def normalize_title(title: str) -> str:
     'good the bad and the ugly'
     """
     plain = _ARTICLES.sub("", plain_text(title).replace("&", " and "))
-    words = re.sub(r"[^\w\s]", " ", plain.replace("'", "").replace("’", "")).split()
+    words = _NO_WORD.sub(_mark_or_space, plain.replace("'", "").replace("’", "")).split()
     return " ".join(words) or plain
 
 # %% ../../nbs/workings/02_text.ipynb #d7022016
