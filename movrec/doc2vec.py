@@ -26,7 +26,7 @@ from .workings.text import check_texts, tokenize
 if TYPE_CHECKING:
     from gensim.models.doc2vec import Doc2Vec
 
-# %% ../nbs/02_doc2vec.ipynb #87d09776
+
 @contextlib.contextmanager
 def _quiet_gensim() -> Iterator[None]:
     """Hold back gensim's log messages (a small corpus brings warnings that help nobody)."""
