@@ -207,12 +207,11 @@ def _as_answers(
     model: FilmModel, ids: Sequence[int], values: np.ndarray, parts: np.ndarray
 ) -> pd.DataFrame:
     """Return films as `recommend` returns them."""
-    films = model.films_of(ids)
-    found = films[["id", "title", "year", "genres"]].reset_index(drop=True)
-    found["similarity"] = values
-    found["contributions"] = [dict(zip(BLOCKS, row)) for row in parts.tolist()]
-    for name in ("language", "vote_average", "vote_count", "overview"):
-        found[name] = films[name].to_numpy() if name in films else None
+    found = model.shown.iloc[model.rows_of(ids)].reset_index(drop=True)
+    place = found.columns.get_loc("genres") + 1
+    found.insert(place, "similarity", values)
+    shown = [dict(zip(BLOCKS, row)) for row in parts.tolist()]
+    found.insert(place + 1, "contributions", pd.Series(shown, dtype=object))
     return found
 
 

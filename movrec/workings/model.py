@@ -23,7 +23,7 @@ import pandas as pd
 from .. import __version__
 from ..ingest import check_films
 from ..space import JoinedSpace, Reading, TextModel, word_fields
-from ..store import FilmStore
+from ..store import RESULT_COLUMNS, FilmStore
 from .core import CatalogueError, QueryError, Stopwatch
 from .embedder import load_embedder
 from movrec.workings.folders import (
@@ -162,6 +162,8 @@ class Catalogue:
     ----------
     films : DataFrame
         The film table.
+    shown : DataFrame
+        Of the film table, what is shown of a recommendation.
     genres : list of str
         Every genre of the catalogue, in alphabetical order.
 
@@ -174,6 +176,7 @@ class Catalogue:
 
     def __init__(self, films: pd.DataFrame) -> None:
         self.films = films
+        self.shown = films[[name for name in RESULT_COLUMNS if name in films]]
         self.genres = sorted({genre for genres in films["genres"] for genre in genres})
         self._row_of = {int(film): row for row, film in enumerate(films["id"])}
         self._titles = TitleIndex(films)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,9 +53,17 @@ def _stemmer(language: str) -> Any:
     return SnowballStemmer(language)
 
 
+# By word, since a catalogue uses the same ones over and over; None for one that tells nothing.
 @lru_cache(maxsize=200_000)
-def _stem(word: str, language: str | None) -> str:
-    return str(_stemmer(language).stem(word)) if language in STEMMERS else word
+def _stem(word: str, language: str | None) -> str | None:
+    plain = plain_text(word)
+    if plain in function_words(language) or (len(plain) == 1 and plain.isascii() and plain.isalpha()):
+        return None
+    return str(_stemmer(language).stem(plain)) if language in STEMMERS else plain
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", unicodedata.normalize("NFKC", text))
 
 
 def stems(text: str, language: str | None = "english") -> list[str]:
@@ -87,15 +96,8 @@ def stems(text: str, language: str | None = "english") -> list[str]:
 # The words of a catalogue are counted, and then weighed: the same texts, one after the other.
 @lru_cache(maxsize=60_000)
 def _stems(text: str, language: str | None) -> tuple[str, ...]:
-    return tuple(_stems_of_word(text, language, function_words(language)))
-
-
-def _stems_of_word(text: str, language: str | None, dropped: frozenset[str]) -> list[str]:
-    return [
-        _stem(word, language)
-        for word in re.findall(r"\w+", plain_text(text))
-        if word not in dropped and (len(word) > 1 or word.isdigit() or not word.isascii())
-    ]
+    found = (_stem(word, language) for word in _words(text))
+    return tuple(stem for stem in found if stem is not None)
 
 
 def spellings(text: str, language: str | None = "english") -> dict[str, str]:
@@ -106,17 +108,12 @@ def spellings(text: str, language: str | None = "english") -> dict[str, str]:
     >>> spellings("Mars! The Martians land, on Mars.")
     {'mar': 'Mars', 'martian': 'Martians', 'land': 'land'}
     """
-    return dict(_spellings(text, language))
-
-
-@lru_cache(maxsize=5_000)
-def _spellings(text: str, language: str | None) -> tuple[tuple[str, str], ...]:
-    dropped = function_words(language)
     found: dict[str, str] = {}
-    for word in dict.fromkeys(re.findall(r"\w+", text)):
-        for stem in _stems_of_word(word, language, dropped):
+    for word in _words(text):
+        stem = _stem(word, language)
+        if stem is not None:
             found.setdefault(stem, word)
-    return tuple(found.items())
+    return found
 
 # %% ../../nbs/workings/04_words.ipynb #b80f82d0
 def word_id(stem: str) -> int:
