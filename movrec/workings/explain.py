@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,11 +58,8 @@ def shared_words(
     return [word for word in best if products[word] >= _LEAST_PRODUCT]
 
 # %% ../../nbs/workings/06_explain.ipynb #8db49ba7
-_RARE_IN_TITLES = 4.0  # inverse document frequency: in fewer than one title of twenty
-
-
 def shared_title_words(titles: Iterable[str], title: str, rarity: Mapping[str, float]) -> list[str]:
-    """Return the telling words of a title that stand in one of some titles as well, each once.
+    """Return what a title has in common with one of some titles: rare words, and words in a row.
 
     Parameters
     ----------
@@ -75,16 +73,34 @@ def shared_title_words(titles: Iterable[str], title: str, rarity: Mapping[str, f
     Returns
     -------
     list of str
-        In the order of the film's title.
+        In the order of the film's title. A single word counts where hardly a title has it
+        (*Story* does not), two and more in a row always do (*Star Wars*).
 
     Examples
     --------
-    >>> shared_title_words(["Star Wars"], "Star Wars: The Last Jedi", {"star": 6.0, "wars": 7.0})
-    ['star', 'wars']
+    >>> rarity = {"star": 4.6, "wars": 5.2, "jedi": 9.0}
+    >>> shared_title_words(["Star Wars", "Lone Star"], "Star Wars: The Last Jedi", rarity)
+    ['star wars']
     """
-    others = {word for other in titles for word in normalize_title(other).split()}
-    words = dict.fromkeys(normalize_title(title).split())
-    return [word for word in words if word in others and rarity.get(word, 0) >= _RARE_IN_TITLES]
+    others = [normalize_title(other).split() for other in titles]
+    pairs = {pair for words in others for pair in pairwise(words)}
+    words = normalize_title(title).split()
+    found: list[list[str]] = []
+    for place, word in enumerate(words):
+        if place and (words[place - 1], word) in pairs:
+            if not (found and found[-1][-1] == words[place - 1]):
+                found.append([words[place - 1]])
+            found[-1].append(word)
+        elif _is_rare(word, rarity) and any(word in other for other in others):
+            found.append([word])
+    return list(dict.fromkeys(" ".join(run) for run in found))
+
+
+def _is_rare(word: str, rarity: Mapping[str, float]) -> bool:
+    """Whether at most three titles, or one in five hundred, have a word."""
+    rarest = max(rarity.values(), default=0.0)
+    titles_with = np.exp(rarest - rarity.get(word, rarest))
+    return bool(titles_with <= max(3.5, np.exp(rarest - 1) / 500))
 
 
 def years_apart(years: Sequence[int], year: Any) -> list[str]:

@@ -122,7 +122,7 @@ def word_id(stem: str) -> int:
     Examples
     --------
     >>> word_id("shark")
-    -1039026484
+    -2000768931
     """
     return zlib.crc32(stem.encode("utf-8")) - 2**31
 
