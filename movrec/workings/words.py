@@ -57,7 +57,9 @@ def _stemmer(language: str) -> Any:
 @lru_cache(maxsize=200_000)
 def _stem(word: str, language: str | None) -> str | None:
     plain = plain_text(word)
-    if plain in function_words(language) or (len(plain) == 1 and plain.isascii() and plain.isalpha()):
+    if plain in function_words(language) or (
+        len(plain) == 1 and plain.isascii() and plain.isalpha()
+    ):
         return None
     return str(_stemmer(language).stem(plain)) if language in STEMMERS else plain
 
