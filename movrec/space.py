@@ -137,7 +137,10 @@ class JoinedSpace(Estimator):
         self.check_parameters()
         blocks = {name: as_blocks(part, len(films)) for name, part in _named(text).items()}
         self.means_ = {
-            name: [unit_rows(matrix).mean(axis=0, dtype=np.float64).astype(np.float32) for matrix in part]
+            name: [
+                unit_rows(matrix).mean(axis=0, dtype=np.float64).astype(np.float32)
+                for matrix in part
+            ]
             for name, part in blocks.items()
         }
         titles = TitleBlock(self.title_dimensions).fit(films)
@@ -162,7 +165,9 @@ class JoinedSpace(Estimator):
         for name, part in _named(text).items():
             means = self.means_[name]
             matrices = as_blocks(part, sizes=[len(mean) for mean in means])
-            vectors[name] = unit_rows(np.hstack([center(m, mean) for m, mean in zip(matrices, means)]))
+            vectors[name] = unit_rows(
+                np.hstack([center(m, mean) for m, mean in zip(matrices, means)])
+            )
         return vectors
 
     def transform(
@@ -320,18 +325,18 @@ class Reading:
 
 # %% ../nbs/04_space.ipynb #7431ff8b
 def classifier_features(text: Mapping[str, np.ndarray], terms: np.ndarray) -> np.ndarray:
-    """Return what the classifier reads: the plot block of the joined space beside term features.
+    """Return what the classifier reads: the text blocks of the joined space beside term features.
 
     Parameters
     ----------
     text : dict of str to ndarray of shape (n, d)
-        Unit vectors, of `JoinedSpace.text_vectors`.
+        Unit vectors, of `JoinedSpace.text_vectors`: "plot" and, where there is a reader, "reader".
     terms : ndarray of shape (n, n_terms)
         Of `TermFeatures.transform`.
 
     Returns
     -------
-    ndarray of shape (n, d + n_terms), float32
+    ndarray of shape (n, all d + n_terms), float32
         One row a film.
 
     Examples
@@ -341,8 +346,10 @@ def classifier_features(text: Mapping[str, np.ndarray], terms: np.ndarray) -> np
     [[2.0, 2.0, 2.0, 2.0, 0.0, 0.0]]
     """
     # A unit vector of d dimensions has small coordinates; times sqrt(d) they are as large as the terms'.
-    plot = text["plot"]
-    return np.hstack([np.sqrt(plot.shape[1], dtype=np.float32) * plot, terms])
+    blocks = [text[name] for name in ("plot", "reader") if name in text]
+    return np.hstack(
+        [*(np.sqrt(block.shape[1], dtype=np.float32) * block for block in blocks), terms]
+    )
 
 
 def film_of_plot(plot: "Plot", text_fields: Sequence[str] = DEFAULT_TEXT_FIELDS) -> pd.DataFrame:
@@ -538,7 +545,12 @@ class TextModel:
     @property
     def blocks(self) -> list[str]:
         """The kinds of evidence that a film of this model has, in their order."""
-        return ["plot", "words", *(["reader"] if self.reader is not None else []), *self.space.evidence_]
+        return [
+            "plot",
+            "words",
+            *(["reader"] if self.reader is not None else []),
+            *self.space.evidence_,
+        ]
 
     def text_of(
         self, films: pd.DataFrame, blocks: Sequence[np.ndarray]
