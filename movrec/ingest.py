@@ -7,29 +7,37 @@ __all__ = ['find_reasons', 'read_movies', 'load_sample', 'download_movies', 'che
 
 # %% ../nbs/01_ingest.ipynb #14e216f2
 import shutil
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from movrec.workings.cells import (
-    UNREADABLE,
-    has_strange_ids,
-    is_number_or_truth,
-    is_placeholder,
-    is_status,
-)
+from .workings.cells import UNREADABLE, is_number_or_truth, is_placeholder, is_status
 from .workings.core import CatalogueError, ParameterError, first_line, shorten
-from .workings.files import KAGGLE_FILE, check_file, read_cells
+from .workings.evidence import parse_films
+from .workings.files import read_cells
 from .workings.folders import write_file
-from .workings.layouts import KAGGLE, MISSHAPEN, Layout
+from .workings.genre_cells import has_strange_ids
+from .workings.layouts import KAGGLE, MISSHAPEN, Layout, find_layout
+from .workings.packing import KAGGLE_FILE, check_file
 from .workings.report import REASONS, make_report, mask
+from .workings.typed_cells import as_pandas
 
 # %% ../nbs/01_ingest.ipynb #d6233db8
+_TOO_MANY = 3  # cells that cannot be read, in columns where others can
+
+
 def _looks_shifted(cells: pd.DataFrame, table: pd.DataFrame, layout: Layout) -> pd.Series:
     """Mark the records whose cells stand in their neighbors' columns."""
     shifted = mask(table["id"], lambda value: value is UNREADABLE)
     shifted |= mask(table["overview"], is_status)
+    if "tagline" in table:
+        shifted |= mask(table["tagline"], is_status)
+    unreadable = {name: mask(table[name], lambda value: value is UNREADABLE) for name in table}
+    usually_read = [column for column in unreadable.values() if column.mean() < 0.5]
+    shifted |= sum(usually_read, start=pd.Series(0, table.index)) >= _TOO_MANY
     if MISSHAPEN in cells:
         shifted |= cells[MISSHAPEN].astype(bool)
     if layout.tell_tale in cells:
@@ -106,6 +114,7 @@ _FILM_COLUMNS = {
     "vote_count": "Int64",
     "popularity": "float64",
     "imdb_id": _TEXT,
+    "source_id": _TEXT,
 }
 
 
@@ -125,19 +134,32 @@ def _as_film_table(table: pd.DataFrame) -> pd.DataFrame:
     return films
 
 # %% ../nbs/01_ingest.ipynb #4d650a2c
-def read_movies(path: str | Path, *, progress: bool = True, chunk_size: int = 1000) -> pd.DataFrame:
-    """Read a film catalogue: Kaggle's `movies_metadata.csv` or a table with the same columns.
+def read_movies(
+    path: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    progress: bool = True,
+    chunk_size: int = 1000,
+) -> pd.DataFrame:
+    """Read a film catalogue of any usual kind, and say what was left out of it.
 
     Parameters
     ----------
     path : str or Path
-        A CSV file (UTF-8; commas, semicolons or tabs), plain or packed with gzip or zip, or a
-        Parquet file. What it is is seen from its content, not from its name. The columns `id`,
-        `title`, `overview` and `genres` are required. Used where they are there:
-        `release_date` or `year`, `original_title`, `original_language` or `language`,
-        `runtime`, `belongs_to_collection` or `collection`, `tagline`, `vote_average`,
-        `vote_count`, `popularity`, `imdb_id`. Genres may be lists of names or of dictionaries
-        with a `name`, or the same in JSON or as a Python literal, or names with `|` between.
+        A CSV file (with commas, semicolons, tabs or bars), JSON (a list, an object with a list in
+        it, or an object a line), Parquet or Feather, plain or packed; a spreadsheet, where the
+        extra `movrec[excel]` is installed; or an ``https://`` address, with `movrec[web]`. What it
+        is is seen from its content, not from its name. Columns for `title`, `overview` and
+        `genres` are required, under any usual name (Series_Title, plot, listed_in); used where
+        they are there: `id`, `year` or a date, `original_title`, `language`, `runtime`,
+        `collection`, `tagline`, `vote_average`, `vote_count`, `popularity`, `imdb_id`.
+    columns : dict of str to str, optional
+        Column of a film table -> column of the file, for those that have another name than usual
+        or that were taken for something else: ``{"title": "Series_Title"}``.
+    encoding : str, optional
+        What a text file is written in. By default UTF-8, or what its mark says; single bytes that
+        are not UTF-8 are read as Windows-1252, and the report says so.
     progress : bool, default True
         Show a bar on stderr while reading. It appears on a terminal and in a notebook alone,
         and is gone afterwards.
@@ -151,15 +173,17 @@ def read_movies(path: str | Path, *, progress: bool = True, chunk_size: int = 10
         `year` (Int16), `genres` (list of str), `overview`, and those of the optional columns
         that the file has: `original_title`, `language`, `runtime` (minutes), `collection` (name
         of the film series), `tagline`, `vote_average`, `vote_count` (Int64), `popularity`,
-        `imdb_id`. Its `attrs["ingest_report"]` is an `IngestReport`.
+        `imdb_id`, and `source_id` where the file's ids are no numbers. Its
+        `attrs["ingest_report"]` is an `IngestReport`.
 
     Raises
     ------
     CatalogueError
-        If the file is missing, empty, damaged or no table, lacks a required column, is not
-        UTF-8, or holds no usable film.
+        If the file is missing, empty, damaged or no table, lacks a required column, is in an
+        encoding that has to be named, or holds no usable film.
     ParameterError
-        If `path` is no path or `chunk_size` is not a positive integer.
+        If `path` is no path, `chunk_size` is not a positive integer, or `columns` or `encoding` is
+        not what it should be.
 
     Notes
     -----
@@ -178,11 +202,15 @@ def read_movies(path: str | Path, *, progress: bool = True, chunk_size: int = 10
     >>> films.attrs["ingest_report"].dropped["no overview"]
     0
     """
-    chunks = [(cells, KAGGLE.parse(cells)) for cells in read_cells(path, chunk_size, progress)]
-    cells, table = (pd.concat(parts) for parts in zip(*chunks))
-    reasons = find_reasons(cells, table)
-    films = _as_film_table(table[reasons.isna()])
-    films.attrs["ingest_report"] = make_report(Path(path).name, cells, table, reasons)
+    file = read_cells(path, chunk_size, progress, columns=columns, encoding=encoding)
+    cells = pd.concat(list(file))
+    read = parse_films(cells, file.layout)
+    reasons = find_reasons(read.cells, read.table, read.layout)
+    films = _as_film_table(read.table[reasons.isna()])
+    notices = [*file.notices, *read.notices]
+    films.attrs["ingest_report"] = make_report(
+        file.source, read.cells, read.table, reasons, read.layout, notices
+    )
     return films
 
 # %% ../nbs/01_ingest.ipynb #8d19c21e
@@ -293,15 +321,18 @@ _COMPLAINTS = {
 }
 
 
-def check_films(films: pd.DataFrame) -> pd.DataFrame:
+def check_films(films: Any, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Check a film table that did not come from `read_movies`, and return it in its usual form.
 
     Parameters
     ----------
     films : DataFrame of shape (n_films, n_columns)
-        One row a film, with the columns `id` (unique integers), `title`, `overview` and
-        `genres` (lists of names, or any other form that `read_movies` takes; may be empty), and
-        any of the optional columns that `read_movies` knows. It is not changed.
+        One row a film, with the columns `title`, `overview` and `genres` (lists of names, or any
+        other form that `read_movies` takes; may be empty), and any of the optional columns that
+        `read_movies` knows, `id` among them. A table of polars, PyArrow or `datasets` will do as
+        well. It is not changed.
+    columns : dict of str to str, optional
+        Column of a film table -> column of this table, as in `read_movies`.
 
     Returns
     -------
@@ -324,21 +355,21 @@ def check_films(films: pd.DataFrame) -> pd.DataFrame:
     >>> films["genres"][0]
     ['Crime']
     """
-    if not isinstance(films, pd.DataFrame):
-        raise CatalogueError(f"A film table has to be a DataFrame, not a {type(films).__name__}.")
-    repeated = sorted(set(films.columns[films.columns.duplicated()]) & KAGGLE.wanted)
+    films = as_pandas(films)
+    repeated = sorted(set(films.columns[films.columns.duplicated()].map(str)) & KAGGLE.wanted)
     if repeated:
         raise CatalogueError(f"The film table has two columns {repeated[0]!r}: drop one of them.")
-    KAGGLE.require(films.columns, "The film table")
+    layout = find_layout(list(films.columns), "The film table", columns)
     if films.empty:
         raise CatalogueError("The film table has no rows: give it at least one film.")
-    cells = films.reset_index(drop=True)
-    table = KAGGLE.parse(cells)
-    reasons = find_reasons(cells, table, accept=("no genres",))
+    read = parse_films(films.reset_index(drop=True), layout)
+    cells, table, layout = read.cells, read.table, read.layout
+    reasons = find_reasons(cells, table, layout, accept=("no genres",))
     bad = reasons.index[reasons.notna()]
     if len(bad):
         reason = reasons[bad[0]]
-        cell = cells.at[bad[0], KAGGLE.name_of(REASONS[reason], cells.columns)]
+        name = layout.name_of(REASONS[reason], cells.columns)
+        cell = cells.at[bad[0], name] if name is not None else ""
         raise CatalogueError(
             f"Row {films.index[bad[0]]!r} of the film table {_COMPLAINTS[reason]} "
             f"({REASONS[reason]}: {shorten(cell, 40)!r}): mend it or drop the row."

@@ -6,21 +6,18 @@
 from __future__ import annotations
 
 import ast
+import html
 import json
 import re
 import warnings
 from enum import Enum
-from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-
-from .core import clean_text, is_missing
+from .core import clean_text
 
 # %% auto #0
-__all__ = ['UNREADABLE', 'Entries', 'TMDB_GENRES', 'Unreadable', 'parse_literal', 'is_number_or_truth', 'parse_genres',
-           'parse_collection', 'parse_id', 'parse_year', 'parse_number', 'parse_count', 'is_placeholder', 'is_status',
-           'has_strange_ids']
+__all__ = ['UNREADABLE', 'Unreadable', 'parse_literal', 'is_number_or_truth', 'unescape', 'strip_markup', 'parse_prose',
+           'parse_title', 'is_placeholder', 'is_status']
 
 # %% ../../nbs/workings/01_cells.ipynb #2c947e7c
 class Unreadable(Enum):
@@ -28,6 +25,7 @@ class Unreadable(Enum):
 
     Examples
     --------
+    >>> from movrec.workings.number_cells import parse_number
     >>> parse_number("many") is UNREADABLE
     True
     """
@@ -41,7 +39,6 @@ class Unreadable(Enum):
 
 
 UNREADABLE: Final = Unreadable.UNREADABLE
-Entries = tuple[tuple[str, Any], ...]  # the names that a cell lists, each with its id or None
 
 # %% ../../nbs/workings/01_cells.ipynb #3cbfa998
 _LONGEST_LITERAL = 100_000  # characters, far more than any list of genres needs
@@ -85,7 +82,7 @@ def parse_literal(cell: str) -> object:
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError("the cell is neither JSON nor a Python literal") from error
 
-# %% ../../nbs/workings/01_cells.ipynb #b73e086e
+# %% ../../nbs/workings/01_cells.ipynb #number-or-truth
 _NUMBER_OR_TRUTH = re.compile(r"\s*(?:[-+]?[\d.]+|true|false)\s*", re.IGNORECASE)
 
 
@@ -99,160 +96,110 @@ def is_number_or_truth(cell: object) -> bool:
     """
     return bool(_NUMBER_OR_TRUTH.fullmatch(str(cell)))
 
+# %% ../../nbs/workings/01_cells.ipynb #markup-code
+_TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)(?:\s[^<>]*)?/?>|<!--.*?-->", re.DOTALL)
+_INLINE = frozenset(
+    [
+        "a",
+        "abbr",
+        "b",
+        "cite",
+        "em",
+        "font",
+        "i",
+        "mark",
+        "q",
+        "s",
+        "small",
+        "span",
+        "strong",
+        "sub",
+        "sup",
+        "u",
+    ]
+)
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});")
 
-def _entries(value: object) -> Entries | None:
-    """Return the entries of a list of names or of dictionaries, None if it is no list."""
-    if isinstance(value, dict):
-        value = [value]
-    if not isinstance(value, (list, tuple, set, np.ndarray)):
-        return None
-    ids: dict[str, object] = {}
-    for entry in value:
-        entry_id = None
-        if isinstance(entry, dict):
-            entry_id = entry.get("id")
-            entry = entry.get("name")
-        name = clean_text(entry) if isinstance(entry, str) else None
-        if name is not None:
-            ids.setdefault(name, entry_id)
-    return tuple(ids.items())
+
+def _blank_or_nothing(tag: re.Match[str]) -> str:
+    return "" if (tag.group(1) or "").lower() in _INLINE else " "
 
 
-@lru_cache(maxsize=8192)
-def _entries_in_text(cell: str) -> Entries | None:
-    """Return the entries that a text lists, None if it cannot be read."""
-    if cell.lstrip().startswith(("[", "{")):
-        try:
-            return _entries(parse_literal(cell))
-        except ValueError:
-            return None
-    if is_number_or_truth(cell):
-        return None
-    separator = next((mark for mark in "|;," if mark in cell), "|")
-    return _entries(cell.split(separator))
+def unescape(text: str) -> str:
+    """Return a text with the characters that its HTML entities stand for.
 
-# %% ../../nbs/workings/01_cells.ipynb #5bf2fa18
-def parse_genres(cell: object) -> Entries | Unreadable:
-    """Return the names that a cell of any form lists, each with its id.
+    Examples
+    --------
+    >>> unescape("Tom &amp; Jerry&#39;s AT&T")
+    "Tom & Jerry's AT&T"
+    """
+    for _ in range(2):  # some are escaped twice: &amp;#39;
+        if "&" not in text or not _ENTITY.search(text):
+            break
+        text = _ENTITY.sub(lambda entity: html.unescape(entity.group()), text)
+    return text
+
+
+def strip_markup(text: str) -> str:
+    """Return a text without HTML tags, comments and entities.
 
     Parameters
     ----------
-    cell : object
-        A list of names or of dictionaries with a `name`, such a list as JSON or as a Python literal,
-        or names with ``|``, ``;`` or ``,`` between.
+    text : str
+        Any text.
 
     Returns
     -------
-    tuple of (str, id), or UNREADABLE
-        Each name once, with its id or None; () where the cell is empty.
+    str
+        The text as a page would show it.
 
     Examples
     --------
-    >>> parse_genres("[{'id': 28, 'name': 'Action'}]")
-    (('Action', 28),)
-    >>> parse_genres("Action|Comedy")
-    (('Action', None), ('Comedy', None))
-    >>> parse_genres("[{'id': 28, 'na")
-    UNREADABLE
+    >>> strip_markup("<p>A <b>bo</b>ld plot.</p>It&#39;s &lt;3.")
+    " A bold plot. It's <3."
     """
-    if is_missing(cell):
-        return ()
-    entries = _entries_in_text(cell) if isinstance(cell, str) else _entries(cell)
-    return UNREADABLE if entries is None else entries
+    if "<" in text:
+        text = _TAG.sub(_blank_or_nothing, text)
+    return unescape(text)
 
-# %% ../../nbs/workings/01_cells.ipynb #5d14afe4
-def parse_collection(cell: object) -> str | Unreadable | None:
-    """Return the name of the film series that a cell tells of, None where it is empty.
+
+def parse_prose(cell: object) -> str | None:
+    """Return a plot or another text of several words as one line without markup.
 
     Examples
     --------
-    >>> parse_collection("{'id': 10194, 'name': 'Toy Story Collection'}")
-    'Toy Story Collection'
-    >>> parse_collection("0.065736")
-    UNREADABLE
+    >>> parse_prose("<p>A thief.</p><p>A&nbsp;detective.</p>")
+    'A thief. A detective.'
     """
-    if isinstance(cell, str) and not cell.lstrip().startswith(("[", "{")):
-        return UNREADABLE if is_number_or_truth(cell) else clean_text(cell)
-    entries = parse_genres(cell)
-    if isinstance(entries, Unreadable):
-        return UNREADABLE
-    return entries[0][0] if entries else None
-
-# %% ../../nbs/workings/01_cells.ipynb #b73e086d
-_INTEGER = re.compile(r"\s*(-?\d{1,18})(?:\.0*)?\s*")
-_YEAR = re.compile(r"(?<!\d)(18[7-9]\d|19\d\d|20\d\d|21\d\d)(?!\d)")
+    if isinstance(cell, str) and ("<" in cell or "&" in cell):
+        cell = strip_markup(cell)
+    return clean_text(cell)
 
 
-def parse_id(cell: object) -> int | Unreadable | None:
-    """Return the id as an integer, None where the cell is empty.
+def parse_title(cell: object) -> str | None:
+    """Return a title as one line; entities are read, and what looks like a tag may be its name.
 
     Examples
     --------
-    >>> parse_id("862"), parse_id(862.0), parse_id("tt0114709")
-    (862, 862, UNREADABLE)
+    >>> parse_title("Tom &amp; Jerry"), parse_title("<Title>")
+    ('Tom & Jerry', '<Title>')
     """
-    if is_missing(cell):
-        return None
-    match = _INTEGER.fullmatch(str(cell))
-    return int(match.group(1)) if match else UNREADABLE
-
-
-def parse_year(cell: object) -> int | Unreadable | None:
-    """Return the year of a date or of a year alone, None where the cell is empty.
-
-    Examples
-    --------
-    >>> parse_year("1995-10-30"), parse_year("30/10/1995"), parse_year(1995.0), parse_year("soon")
-    (1995, 1995, 1995, UNREADABLE)
-    """
-    if is_missing(cell):
-        return None
-    match = _YEAR.search(str(cell))
-    return int(match.group(1)) if match else UNREADABLE
-
-# %% ../../nbs/workings/01_cells.ipynb #f2db4b82
-def parse_number(cell: Any) -> float | Unreadable | None:
-    """Return the cell as a finite number, None where it is empty.
-
-    Examples
-    --------
-    >>> parse_number("7.7"), parse_number(""), parse_number("/poster.jpg")
-    (7.7, None, UNREADABLE)
-    """
-    if is_missing(cell):
-        return None
-    try:
-        number = float(cell)
-    except (TypeError, ValueError, OverflowError):
-        return UNREADABLE
-    return number if np.isfinite(number) else UNREADABLE
-
-
-def parse_count(cell: object) -> int | Unreadable | None:
-    """Return the cell as a whole number that is not negative, None where it is empty.
-
-    Examples
-    --------
-    >>> parse_count("5415"), parse_count(5415.0), parse_count("-1")
-    (5415, 5415, UNREADABLE)
-    """
-    number = parse_number(cell)
-    if number is None or isinstance(number, Unreadable):
-        return number
-    return round(number) if 0 <= number < 2**53 else UNREADABLE
+    return clean_text(unescape(cell) if isinstance(cell, str) and "&" in cell else cell)
 
 # %% ../../nbs/workings/01_cells.ipynb #fc8c5476
 # What people write where there is no overview, in lower case and without punctuation around it.
-_PLACEHOLDERS = re.split(
-    r"\s*[|\n]\s*",
-    """|no overview|no overview found|no overview yet|no overview available|no overview provided
-    no movie overview|no movie overview available|overview not available|overview coming soon
-    no description|no description yet|no description available|description not available
-    no plot|no plot yet|no plot available|plot not available|plot unknown|plot is unknown
-    no synopsis|no synopsis yet|no synopsis available|synopsis not available|add a plot
-    no summary|no summary available|no information|no information available|coming soon
-    not available|not yet available|to be announced|to be determined|to be confirmed
-    unknown|none|null|nan|n/a|na|nil|tba|tbc|tbd|test|lorem ipsum""",
+_PLACEHOLDERS = frozenset(
+    re.split(
+        r"\s*[|\n]\s*",
+        """|no overview|no overview found|no overview yet|no overview available|no overview provided
+        no movie overview|no movie overview available|overview not available|overview coming soon
+        no description|no description yet|no description available|description not available
+        no plot|no plot yet|no plot available|plot not available|plot unknown|plot is unknown
+        no synopsis|no synopsis yet|no synopsis available|synopsis not available|add a plot
+        no summary|no summary available|no information|no information available|coming soon
+        not available|not yet available|to be announced|to be determined|to be confirmed
+        unknown|none|null|nan|n/a|na|nil|tba|tbc|tbd|test|lorem ipsum|\\n""",
+    )
 )
 _STATUS_WORDS = ("released", "rumored", "post production", "in production", "planned", "canceled")
 
@@ -270,7 +217,7 @@ def is_placeholder(overview: object) -> bool:
     >>> is_placeholder("No overview found."), is_placeholder("No man is an island.")
     (True, False)
     """
-    return isinstance(overview, str) and _bare(overview) in _PLACEHOLDERS
+    return isinstance(overview, str) and len(overview) < 60 and _bare(overview) in _PLACEHOLDERS
 
 
 def is_status(overview: object) -> bool:
@@ -281,27 +228,4 @@ def is_status(overview: object) -> bool:
     >>> is_status("Released"), is_status("Released from prison, a man comes home.")
     (True, False)
     """
-    return isinstance(overview, str) and _bare(overview) in _STATUS_WORDS
-
-# %% ../../nbs/workings/01_cells.ipynb #8c3694cf
-TMDB_GENRES = {
-    12: "Adventure", 14: "Fantasy", 16: "Animation", 18: "Drama", 27: "Horror", 28: "Action",
-    35: "Comedy", 36: "History", 37: "Western", 53: "Thriller", 80: "Crime", 99: "Documentary",
-    878: "Science Fiction", 9648: "Mystery", 10402: "Music", 10749: "Romance", 10751: "Family",
-    10752: "War", 10759: "Action & Adventure", 10762: "Kids", 10763: "News", 10764: "Reality",
-    10765: "Sci-Fi & Fantasy", 10766: "Soap", 10767: "Talk", 10768: "War & Politics",
-    10769: "Foreign", 10770: "TV Movie",
-}  # fmt: skip
-
-
-def has_strange_ids(genres: Entries | Unreadable | None) -> bool:
-    """Return True where all genres have ids, and none of them is the id of a genre on TMDB.
-
-    Examples
-    --------
-    >>> has_strange_ids((("Pier Films", 3),)), has_strange_ids((("Drama", 18),))
-    (True, False)
-    """
-    if not genres or isinstance(genres, Unreadable):
-        return False
-    return all(isinstance(key, int) and key not in TMDB_GENRES for _, key in genres)
+    return isinstance(overview, str) and len(overview) < 60 and _bare(overview) in _STATUS_WORDS

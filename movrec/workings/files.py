@@ -5,350 +5,180 @@
 # %% ../../nbs/workings/01_files.ipynb #2862d8dc
 from __future__ import annotations
 
-import csv
-import gzip
 import io
-import itertools
 import os
-import zipfile
-import zlib
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from movrec.workings.core import (
-    CONTROL,
-    UNDECODABLE,
-    CatalogueError,
-    MovrecError,
-    ParameterError,
-    check_whole,
-    first_line,
-    nearest_name,
-    progress_bar,
-    shorten,
+from .core import CatalogueError, check_whole, progress_bar
+from .csv_cells import csv_chunks
+from .encodings import TextCheck, check_encoding
+from .json_cells import json_chunks
+from .layouts import KAGGLE, Layout
+from .packing import address_of, check_file, fetch, unpacked, what_else
+from .request import Request
+from movrec.workings.typed_cells import (
+    ARROW_MARKS,
+    PARQUET_MARK,
+    SHEET_MARKS,
+    arrow_chunks,
+    sheet_chunks,
 )
-from .layouts import KAGGLE, MISSHAPEN, REQUIRED_COLUMNS, Layout
 
 # %% auto #0
-__all__ = ['KAGGLE_FILE', 'check_file', 'is_undecodable', 'read_cells']
+__all__ = ['CellChunks', 'read_cells']
 
-# %% ../../nbs/workings/01_files.ipynb #a3809b6d
-KAGGLE_FILE = "movies_metadata.csv"
-
-
-def check_file(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a file that is there and is not empty.
-
-    Parameters
-    ----------
-    path : str or path
-        A file; ``~`` is the user's home.
-
-    Returns
-    -------
-    Path
-        The same.
-
-    Raises
-    ------
-    ParameterError
-        It is no path at all.
-    CatalogueError
-        There is no such file, it is a folder, it is empty, or it cannot be looked at.
-
-    Examples
-    --------
-    >>> check_file("no-such-file.csv")
-    Traceback (most recent call last):
-        ...
-    movrec.workings.core.CatalogueError: There is no file no-such-file.csv: check the path.
-    """
-    if not isinstance(path, (str, os.PathLike)):
-        raise ParameterError(f"path has to be the path of a file, not a {type(path).__name__}.")
-    path = Path(path)
-    try:
-        if str(path).startswith("~"):
-            path = path.expanduser()
-        if path.is_dir():
-            raise CatalogueError(
-                f"{path} is a folder: give the path of the catalogue in it, such as "
-                f"{path / KAGGLE_FILE}."
-            )
-        if not path.exists():
-            neighbors = os.listdir(path.parent) if path.parent.is_dir() else []
-            near = nearest_name(path.name, neighbors)
-            hint = f"did you mean {path.parent / near}?" if near else "check the path."
-            raise CatalogueError(f"There is no file {path}: {hint}")
-        if path.stat().st_size == 0:
-            raise CatalogueError(f"{path} is empty: get the file again.")
-    except (OSError, RuntimeError) as error:
-        raise CatalogueError(
-            f"{path} cannot be read ({first_line(error)}): check the path."
-        ) from error
-    return path
-
-# %% ../../nbs/workings/01_files.ipynb #e856733a
-def _zip_member(archive: zipfile.ZipFile, path: Path) -> str:
-    """Return the name of the catalogue in a zip archive."""
-    names = [
-        name
-        for name in archive.namelist()
-        if not name.endswith("/") and not name.startswith("__MACOSX")
-    ]
-    if "[Content_Types].xml" in names:
-        raise CatalogueError(f"{path.name} is a spreadsheet: save its table as CSV and give that.")
-    kaggle = [name for name in names if Path(name).name == KAGGLE_FILE]
-    tables = [name for name in names if name.lower().endswith((".csv", ".parquet"))]
-    for choice in (kaggle, tables, names):
-        if len(choice) == 1:
-            return choice[0]
-    listed = ", ".join(names[:6]) or "none"
-    raise CatalogueError(
-        f"{path.name} holds {len(names)} files ({shorten(listed, 200)}): unpack it and give the "
-        "path of the catalogue."
+# %% ../../nbs/workings/01_files.ipynb #files-kind-code
+def _chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.DataFrame]:
+    """Yield the chunks of a file that is unpacked, by what its first bytes say that it is."""
+    head = content.peek(512)[:512]
+    problem = what_else(head, request.source)
+    if problem is not None:
+        raise CatalogueError(problem)
+    if head.startswith((PARQUET_MARK, *ARROW_MARKS)):
+        return arrow_chunks(content, request)
+    if head.startswith(SHEET_MARKS):
+        return sheet_chunks(content, request)
+    text = head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    return (
+        json_chunks(content, request)
+        if text.startswith((b"{", b"["))
+        else csv_chunks(content, request)
     )
 
-# %% ../../nbs/workings/01_files.ipynb #0b691f7c
-_GZIP_MARK = b"\x1f\x8b"
-_ZIP_MARKS = (b"PK\x03\x04", b"PK\x05\x06")
-_PARQUET_MARK = b"PAR1"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+# %% ../../nbs/workings/01_files.ipynb #a61f57cd
+class CellChunks(Iterator[pd.DataFrame]):
+    """The cells of a file, chunk by chunk; what `read_cells` returns.
 
-
-@contextmanager
-def _unpacked(path: Path, raw: io.BufferedReader) -> Iterator[io.BufferedReader]:
-    """Give the content of a file, which may be packed with gzip or zip, or not at all.
-
-    Raises
-    ------
-    CatalogueError
-        If the file is damaged, or turns out so while its content is read.
-    """
-    mark = raw.peek(4)[:4]
-    try:
-        if mark.startswith(_GZIP_MARK):
-            with gzip.GzipFile(fileobj=raw) as content:
-                yield io.BufferedReader(content)
-        elif mark.startswith(_ZIP_MARKS):
-            with (
-                zipfile.ZipFile(raw) as archive,
-                archive.open(_zip_member(archive, path)) as member,
-            ):
-                yield io.BufferedReader(member)  # type: ignore[arg-type]
-        else:
-            yield raw
-    except MovrecError:
-        raise
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-        raise CatalogueError(
-            f"{path.name} is damaged or incomplete ({first_line(error)}): get the file again."
-        ) from error
-    except (OSError, RuntimeError, NotImplementedError) as error:  # a password, an unknown method
-        raise CatalogueError(
-            f"{path.name} cannot be read ({first_line(error)}): unpack it first."
-        ) from error
-
-# %% ../../nbs/workings/01_files.ipynb #bfc95e46
-def _csv_records(lines: Iterator[str], delimiter: str) -> Iterator[list[str] | None]:
-    """Yield the records of a CSV file, None for one that cannot be taken apart."""
-    taken: list[str] = []  # the lines of the present record
-    waiting: deque[str] = deque()  # lines that have to be read again
-
-    def next_lines() -> Iterator[str]:
-        while line := waiting.popleft() if waiting else next(lines, ""):
-            taken.append(line)
-            yield line
-
-    reader = csv.reader(next_lines(), delimiter=delimiter)
-    while True:
-        taken.clear()
-        record: list[str] | None
-        try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:  # a cell without end
-            record = None
-        # What is quoted well has an even number of quotes, however many lines it has.
-        if len(taken) > 1 and (record is None or "".join(taken).count('"') % 2):
-            waiting.extendleft(reversed(taken[1:]))
-            reader = csv.reader(next_lines(), delimiter=delimiter)
-            record = None
-        if record is None or any(record):
-            yield record
-
-# %% ../../nbs/workings/01_files.ipynb #433383b0
-def _csv_header(line: str, path: Path, layout: Layout) -> tuple[list[str], str]:
-    """Return the column names in a file's first line, and the delimiter between them."""
-    headers = {}
-    for delimiter in ",;\t":
-        record = next(_csv_records(iter([line]), delimiter), None)
-        headers[delimiter] = [name.strip() for name in record or [""]]
-    delimiter = max(headers, key=lambda mark: len(layout.required & set(headers[mark])))
-    header = headers[delimiter]
-    line = line.strip().replace("\t", " ")
-    is_binary = CONTROL.search(line) or UNDECODABLE.search(line)
-    if is_binary and not layout.required & set(header):
-        raise CatalogueError(
-            f"{path.name} is neither a CSV nor a Parquet file: give a table with the columns "
-            f"{', '.join(REQUIRED_COLUMNS)}."
-        )
-    layout.require(header, path.name)
-    return header, delimiter
-
-# %% ../../nbs/workings/01_files.ipynb #4967130d
-def _csv_chunks(
-    content: io.BufferedReader, path: Path, chunk_size: int, layout: Layout
-) -> Iterator[pd.DataFrame]:
-    """Yield the wanted cells of a CSV file as text, chunk by chunk."""
-    if content.peek(2)[:2] in _UTF16_MARKS:
-        raise CatalogueError(f"{path.name} is UTF-16 text: save it as CSV in UTF-8.")
-    with io.TextIOWrapper(
-        content, encoding="utf-8-sig", errors="surrogateescape", newline=""
-    ) as text:
-        line = next((line for line in text if line.strip()), "")
-        if not line:
-            raise CatalogueError(f"{path.name} is empty: get the file again.")
-        header, delimiter = _csv_header(line, path, layout)
-        places = {name: header.index(name) for name in header if name in layout.wanted}
-        padding = [""] * len(header)
-
-        records = _csv_records(text, delimiter)
-        while chunk := list(itertools.islice(records, chunk_size)):
-            padded = [(record or []) + padding for record in chunk]
-            columns = {name: [record[place] for record in padded] for name, place in places.items()}
-            cells = pd.DataFrame(columns, dtype=object)
-            cells[MISSHAPEN] = [not record or any(record[len(header) :]) for record in chunk]
-            yield cells
-
-# %% ../../nbs/workings/01_files.ipynb #d9483eb3
-def _parquet_chunks(
-    content: io.BufferedReader, path: Path, chunk_size: int, layout: Layout
-) -> Iterator[pd.DataFrame]:
-    """Yield the wanted cells of a Parquet file as Python values, chunk by chunk."""
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        file = pyarrow.parquet.ParquetFile(content)
-        layout.require(file.schema_arrow.names, path.name)
-        columns = [name for name in file.schema_arrow.names if name in layout.wanted]
-        for batch in file.iter_batches(batch_size=chunk_size, columns=columns):
-            yield pd.DataFrame(batch.to_pydict(), dtype=object)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise CatalogueError(
-            f"{path.name} is a damaged Parquet file ({first_line(error)}): get the file again."
-        ) from error
-
-# %% ../../nbs/workings/01_files.ipynb #9e825047
-def is_undecodable(cell: object) -> bool:
-    """Return True for a text that holds bytes which are not UTF-8.
+    Attributes
+    ----------
+    source : str
+        What the file is called.
+    layout : Layout
+        Where the file keeps its columns; known once the first chunk has been read.
+    notices : list of str
+        What a reader of the report should know; complete once the last chunk has been read.
 
     Examples
     --------
-    >>> is_undecodable(b"Am\\xc3\\xa9lie".decode()), is_undecodable("S\\udce4lt")
-    (False, True)
+    >>> CellChunks(Request("films.csv"), iter([pd.DataFrame()])).source
+    'films.csv'
     """
-    return isinstance(cell, str) and not cell.isascii() and bool(UNDECODABLE.search(cell))
 
+    def __init__(self, request: Request, chunks: Iterator[pd.DataFrame]) -> None:
+        self._request, self._chunks = request, chunks
 
-@dataclass
-class _TextCheck:
-    """Counts titles and overviews that are not UTF-8, and those that are and need to be."""
+    def __next__(self) -> pd.DataFrame:
+        return next(self._chunks)
 
-    damaged: int = 0
-    accented: int = 0
-    first: dict[str, int] = field(default_factory=dict)  # column -> its first damaged row
+    @property
+    def source(self) -> str:
+        return self._request.source
 
-    def look_at(self, cells: pd.DataFrame, layout: Layout) -> None:
-        for column in ("title", "overview"):
-            for place, cell in cells[layout.name_of(column, cells.columns)].items():
-                if is_undecodable(cell):
-                    self.damaged += 1
-                    self.first.setdefault(column, int(place) + 1)
-                elif isinstance(cell, str) and not cell.isascii():
-                    self.accented += 1
+    @property
+    def layout(self) -> Layout:
+        return self._request.layout or KAGGLE
 
-    def raise_if_damaged(self, path: Path) -> None:
-        if self.damaged > self.accented:
-            column = "title" if "title" in self.first else "overview"
-            raise CatalogueError(
-                f"{path.name} is not UTF-8 text (see row {self.first[column]:,}, column "
-                f"{column!r}): save it as CSV in UTF-8."
-            )
+    @property
+    def notices(self) -> list[str]:
+        return self._request.notices
 
-# %% ../../nbs/workings/01_files.ipynb #a61f57cd
+# %% ../../nbs/workings/01_files.ipynb #files-read-cells
 def read_cells(
     path: str | os.PathLike[str],
     chunk_size: int = 1000,
     progress: bool = False,
-    layout: Layout = KAGGLE,
-) -> Iterator[pd.DataFrame]:
+    layout: Layout | None = None,
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+) -> CellChunks:
     """Read the cells of a catalogue file of any kind, chunk by chunk.
 
     Parameters
     ----------
     path : str or path
-        The file: CSV, plain or packed, or Parquet.
+        The file, or an address on the web: CSV, JSON, Parquet, Feather or a spreadsheet, packed or
+        not.
     chunk_size : int, default 1000
         Records in a chunk.
     progress : bool, default False
         Show a bar on a terminal or in a notebook while reading?
-    layout : Layout, default KAGGLE
-        Which columns are wanted, and which are required.
+    layout : Layout, optional
+        Which columns are wanted, and which are required; found by their names if not given.
+    columns : dict of str to str, optional
+        Column of a film table -> column of the file, where the names alone would not tell.
+    encoding : str, optional
+        Of a text file; by default UTF-8 or what its mark says.
 
-    Yields
-    ------
-    DataFrame of up to chunk_size rows
-        The wanted columns that the file has, under the names that they have there, with cells as they
-        are: text of a CSV, values of a Parquet file. Its index goes on from chunk to chunk. Of a CSV,
-        the column `MISSHAPEN` marks records that have not the right number of cells.
+    Returns
+    -------
+    CellChunks
+        An iterator over DataFrames of up to `chunk_size` rows. The wanted columns that the file has,
+        under the names that they have there, with cells as they are: text of a CSV, values of a
+        Parquet file. The index goes on from chunk to chunk. Of text, the column `MISSHAPEN` marks
+        records that have not the right number of cells.
 
     Raises
     ------
     ParameterError
-        `path` is no path, or `chunk_size` no positive whole number.
+        `path` is no path, `chunk_size` no positive whole number, or there is no such encoding or column.
     CatalogueError
-        The file is missing, empty, damaged or no table, lacks a required column, has no rows, or,
-        which is known at its end, is not UTF-8.
+        While it is read: the file is missing, empty, damaged or no table, lacks a required column,
+        has no rows, or, which is known at its end, is in an encoding that has to be named.
 
     Examples
     --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
+    >>> with TemporaryDirectory() as folder:
     ...     file = Path(folder) / "films.csv"
-    ...     _ = file.write_text("id,title,overview,genres\\n1,Heat,A thief.,Crime\\n2,Salt,A spy.,Action")
-    ...     [cells["title"].tolist() for cells in read_cells(file, chunk_size=1)]
+    ...     _ = file.write_text("Film,Plot,Genre\\nHeat,A thief.,Crime\\nSalt,A spy.,Action")
+    ...     [cells["Film"].tolist() for cells in read_cells(file, chunk_size=1)]
     [['Heat'], ['Salt']]
     """
-    chunk_size = check_whole("chunk_size", chunk_size)
-    path = check_file(path)
-    bar = progress_bar(
-        total=path.stat().st_size, description=f"Reading {path.name}", unit="B", show=progress
+    address = address_of(path)
+    source = (address or os.fspath(path) if isinstance(path, (str, os.PathLike)) else "").rstrip(
+        "/\\"
     )
-    rows, text = 0, _TextCheck()
+    request = Request(
+        Path(source.split("?")[0]).name or "The file",
+        check_whole("chunk_size", chunk_size),
+        columns,
+        check_encoding(encoding),
+        layout,
+    )
+    reading = (
+        _read(path, progress, request) if address is None else _get(address, progress, request)
+    )
+    return CellChunks(request, reading)
+
+
+def _get(address: str, progress: bool, request: Request) -> Iterator[pd.DataFrame]:
+    """Yield the chunks of a file on the web."""
+    with TemporaryDirectory() as folder:
+        yield from _read(fetch(address, Path(folder), progress), progress, request)
+
+
+def _read(path: str | os.PathLike[str], progress: bool, request: Request) -> Iterator[pd.DataFrame]:
+    """Yield the chunks of a file, with its text mended and its rows numbered."""
+    path = check_file(path)
+    source = request.source
+    bar = progress_bar(
+        total=path.stat().st_size, description=f"Reading {source}", unit="B", show=progress
+    )
+    rows, text = 0, TextCheck()
     try:
-        with bar, open(path, "rb") as raw, _unpacked(path, raw) as content:
-            for cells in _chunks(content, path, chunk_size, layout):
+        with bar, open(path, "rb") as raw, unpacked(source, raw) as content:
+            for cells in _chunks(content, request):
                 bar.update(max(0, raw.tell() - bar.n))
                 cells.index = pd.RangeIndex(rows, rows + len(cells))
                 rows += len(cells)
-                text.look_at(cells, layout)
-                yield cells
+                yield text.mend(cells)
     except PermissionError as error:
         raise CatalogueError(f"{path} may not be read: change its permissions.") from error
     if not rows:
-        raise CatalogueError(f"{path.name} has column names but no rows: there is nothing to read.")
-    text.raise_if_damaged(path)
-
-
-def _chunks(content: io.BufferedReader, *how: Any) -> Iterator[pd.DataFrame]:
-    """Yield the chunks of a file that is unpacked, by what its first bytes say that it is."""
-    is_parquet = content.peek(4)[:4] == _PARQUET_MARK
-    return _parquet_chunks(content, *how) if is_parquet else _csv_chunks(content, *how)
+        raise CatalogueError(f"{source} has column names but no rows: there is nothing to read.")
+    notice = text.notice(source)
+    if notice is not None:
+        request.notices.append(notice)

@@ -5,43 +5,39 @@
 # %% ../../nbs/workings/01_layouts.ipynb #06827a40
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from movrec.workings.cells import (
+from .cells import parse_prose, parse_title
+from movrec.workings.columns import (
+    REQUIRED_COLUMNS,
+    USUAL_NAMES,
+    check_given,
+    genre_columns,
+    match_columns,
+    missing_columns,
+    squeeze,
+)
+from .core import CatalogueError, clean_text, nearest_name, shorten
+from movrec.workings.genre_cells import (
+    join_genre_columns,
     parse_collection,
-    parse_count,
+    parse_first,
     parse_genres,
+)
+from movrec.workings.number_cells import (
+    parse_count,
     parse_id,
+    parse_minutes,
     parse_number,
     parse_year,
 )
-from .core import CatalogueError, clean_text, nearest_name, shorten
 
 # %% auto #0
-__all__ = ['REQUIRED_COLUMNS', 'Parser', 'KAGGLE', 'MISSHAPEN', 'Layout', 'required_column']
-
-# %% ../../nbs/workings/01_layouts.ipynb #66b3f02c
-REQUIRED_COLUMNS = ("id", "title", "overview", "genres")
-
-# What other catalogues call the required columns, for the hint in the error.
-_OTHER_NAMES = {
-    "id": ("movie_id", "movieid", "film_id", "tmdb_id", "tmdbid"),
-    "title": ("name", "film", "movie", "movie_title", "original_title"),
-    "overview": ("plot", "description", "synopsis", "summary", "storyline"),
-    "genres": ("genre", "genre_names", "categories", "category"),
-}
-
-
-def _nearest_column(name: str, columns: Collection[str]) -> str | None:
-    """Return the column that may be meant by the name of a required one, None if none may."""
-    by_lower = {str(column).strip().lower(): str(column) for column in columns}
-    for spelling in (name, *_OTHER_NAMES.get(name, ())):
-        if spelling in by_lower:
-            return by_lower[spelling]
-    return nearest_name(name, [other for other in columns if other not in REQUIRED_COLUMNS])
+__all__ = ['Parser', 'PARSERS', 'KAGGLE', 'MISSHAPEN', 'KNOWN_LAYOUTS', 'Layout', 'KnownLayout', 'layout_name', 'find_layout',
+           'required_column']
 
 # %% ../../nbs/workings/01_layouts.ipynb #66b3f02b
 Parser = Callable[[object], object]
@@ -55,13 +51,16 @@ class Layout:
     ----------
     columns : dict of str to tuple of str
         Column of a film table -> the names that it may have in a file, the preferred one first.
-        `REQUIRED_COLUMNS` have to be among them.
     parsers : dict of str to callable
-        Name in the file -> what reads a cell. It returns a value, None (() for genres) where the
-        cell is empty, or `UNREADABLE`. A column without a parser holds text.
+        Column of a film table, or name in the file -> what reads a cell. It returns a value, None
+        (() for genres) where the cell is empty, or `UNREADABLE`. A column without a parser holds text.
     tell_tale : str, optional
         A column of the file that no film table has: a number or a truth value in it gives away a
         record whose cells have moved.
+    genres_in : dict of str to str, default {}
+        Columns of the file that hold the genres together, see `columns.genre_columns`.
+    name : str, default ""
+        What this kind of catalogue is called.
 
     Attributes
     ----------
@@ -80,34 +79,50 @@ class Layout:
     columns: Mapping[str, tuple[str, ...]]
     parsers: Mapping[str, Parser]
     tell_tale: str | None = None
+    genres_in: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
 
     @property
     def required(self) -> frozenset[str]:
-        return frozenset(name for column in REQUIRED_COLUMNS for name in self.columns[column])
+        columns = ("id", *REQUIRED_COLUMNS)
+        return frozenset(name for column in columns for name in self.columns.get(column, ()))
 
     @property
     def wanted(self) -> frozenset[str]:
-        names = {name for names in self.columns.values() for name in names}
+        names = {name for names in self.columns.values() for name in names} | set(self.genres_in)
         return frozenset(names | {self.tell_tale} if self.tell_tale else names)
 
     def name_of(self, column: str, names: Collection[str]) -> str | None:
         """Return under which of a file's names a column of the film table stands, if it does."""
-        return next((name for name in self.columns[column] if name in names), None)
+        return next((name for name in self.columns.get(column, ()) if name in names), None)
+
+    def parser_of(self, column: str, name: str) -> Parser:
+        """Return what reads the cells of a column of the film table that has this name in a file."""
+        return self.parsers.get(column, self.parsers.get(name, clean_text))
 
     def require(self, names: Collection[str], source: str) -> None:
-        """Raise CatalogueError where a required column is not among the names of a file."""
+        """Raise CatalogueError where a column that a film needs is not among the names of a file."""
         missing = []
-        for column in REQUIRED_COLUMNS:
-            if self.name_of(column, names) is None:
-                near = _nearest_column(column, names)
+        for column in ("id", *REQUIRED_COLUMNS):
+            if column in self.columns and self.name_of(column, names) is None:
+                near = nearest_name(column, [name for name in names if name not in self.required])
                 hint = f" (the nearest is {shorten(near, 40)!r})" if near else ""
                 missing.append(f"{self.columns[column][0]!r}{hint}")
         if missing:
-            needed = ", ".join(self.columns[column][0] for column in REQUIRED_COLUMNS)
+            needed = [
+                self.columns[name][0] for name in ("id", *REQUIRED_COLUMNS) if name in self.columns
+            ]
             raise CatalogueError(
                 f"{source} has no column{'s' * (len(missing) > 1)} {', '.join(missing)}: a "
-                f"catalogue needs {needed}, so rename or add what is missing."
+                f"catalogue needs {', '.join(needed)}, so rename or add what is missing."
             )
+
+    def joined(self, cells: pd.DataFrame) -> pd.DataFrame:
+        """Return cells with one column of genres, where the file has several."""
+        if not self.genres_in:
+            return cells
+        lists = pd.Series(join_genre_columns(cells, self.genres_in), cells.index, dtype=object)
+        return cells.drop(columns=list(self.genres_in)).assign(genres=lists)
 
     def parse(self, cells: pd.DataFrame) -> pd.DataFrame:
         """Return the cells of a file as values, in columns of a film table; no row is dropped."""
@@ -115,44 +130,151 @@ class Layout:
         for column in self.columns:
             name = self.name_of(column, cells.columns)
             if name is not None:
-                parse = self.parsers.get(name, clean_text)
+                parse = self.parser_of(column, name)
                 values = [parse(cell) for cell in cells[name]]
                 table[column] = pd.Series(values, index=cells.index, dtype=object)
         return table
 
 # %% ../../nbs/workings/01_layouts.ipynb #71d4839d
+PARSERS: Mapping[str, Parser] = {
+    "id": parse_id,
+    "title": parse_title,
+    "year": parse_year,
+    "genres": parse_genres,
+    "overview": parse_prose,
+    "original_title": parse_title,
+    "language": parse_first,
+    "runtime": parse_minutes,
+    "belongs_to_collection": parse_collection,
+    "tagline": parse_prose,
+    "vote_average": parse_number,
+    "vote_count": parse_count,
+    "popularity": parse_number,
+}
+_OF_KAGGLE = {
+    "year": "release_date",
+    "language": "original_language",
+    "collection": "belongs_to_collection",
+}
 KAGGLE = Layout(
     columns={
-        "id": ("id",),
-        "title": ("title",),
-        "year": ("year", "release_date"),
-        "genres": ("genres",),
-        "overview": ("overview",),
-        "original_title": ("original_title",),
-        "language": ("language", "original_language"),
-        "runtime": ("runtime",),
-        "collection": ("collection", "belongs_to_collection"),
-        "tagline": ("tagline",),
-        "vote_average": ("vote_average",),
-        "vote_count": ("vote_count",),
-        "popularity": ("popularity",),
-        "imdb_id": ("imdb_id",),
+        column: (column, _OF_KAGGLE[column]) if column in _OF_KAGGLE else (column,)
+        for column in USUAL_NAMES
     },
-    parsers={
-        "id": parse_id,
-        "year": parse_year,
-        "release_date": parse_year,
-        "genres": parse_genres,
-        "runtime": parse_number,
-        "belongs_to_collection": parse_collection,
-        "vote_average": parse_number,
-        "vote_count": parse_count,
-        "popularity": parse_number,
-    },
+    parsers=PARSERS,
     tell_tale="production_companies",
+    name="kaggle",
 )
 
 MISSHAPEN = "has not the right number of cells"  # a column beside the cells: marks such records
+
+# %% ../../nbs/workings/01_layouts.ipynb #known-layouts-code
+@dataclass(frozen=True)
+class KnownLayout:
+    """A kind of catalogue that many people have.
+
+    Parameters
+    ----------
+    name : str
+        What `movrec layouts` calls it.
+    about : str
+        Whose it is.
+    told_by : str
+        The columns that tell it from others, squeezed, with blanks between.
+
+    Examples
+    --------
+    >>> KnownLayout("mine", "My films", "shelf title").is_it(["Shelf", "Title", "Price"])
+    True
+    """
+
+    name: str
+    about: str
+    told_by: str
+
+    def is_it(self, names: Collection[str]) -> bool:
+        """Return True where all the columns that tell are there."""
+        return set(self.told_by.split()) <= {squeeze(name) for name in names}
+
+
+KNOWN_LAYOUTS = (
+    KnownLayout("kaggle", "Kaggle, The Movies Dataset", "belongstocollection video posterpath imdbid overview"),
+    KnownLayout("tmdb-5000", "Kaggle, TMDB 5000 Movie Dataset", "keywords spokenlanguages homepage overview title status tagline revenue budget originaltitle id"),
+    KnownLayout("tmdb-api", "An answer of TMDB's API", "genreids overview title"),
+    KnownLayout("tmdb", "TMDB, the lists of its best and its whole", "originallanguage overview title releasedate"),
+    KnownLayout("imdb-top", "IMDb's best 1,000", "seriestitle releasedyear overview"),
+    KnownLayout("imdb", "IMDb's own tables, with plots", "tconst primarytitle"),
+    KnownLayout("netflix", "Netflix, Disney+, Amazon Prime and Hulu titles", "showid listedin description"),
+    KnownLayout("wikipedia", "Wikipedia Movie Plots", "originethnicity plot wikipage"),
+    KnownLayout("mflix", "MongoDB's sample_mflix", "fullplot cast countries tomatoes"),
+    KnownLayout("omdb", "An answer of the OMDb API", "imdbid plot rated awards"),
+    KnownLayout("mpst", "MPST, plot synopses with tags", "plotsynopsis tags imdbid"),
+    KnownLayout("rotten-tomatoes", "Rotten Tomatoes", "rottentomatoeslink movieinfo"),
+    KnownLayout("douban", "Douban", "doubanscore storyline"),
+    KnownLayout("bollywood", "Bollywood films of Kaggle", "wikilink story yearofrelease"),
+    KnownLayout("cmu", "CMU Movie Summary Corpus, with a header", "freebaseid plot"),
+    KnownLayout("movielens", "MovieLens films, with plots", "movieid title genres"),
+    KnownLayout("movrec", "A film table of movrec", "id title year genres overview"),
+)  # fmt: skip
+
+
+def layout_name(names: Collection[str]) -> str:
+    """Return which known layout these columns are, "" for none of them.
+
+    Examples
+    --------
+    >>> layout_name(["show_id", "type", "title", "listed_in", "description"])
+    'netflix'
+    """
+    return next((layout.name for layout in KNOWN_LAYOUTS if layout.is_it(names)), "")
+
+# %% ../../nbs/workings/01_layouts.ipynb #find-layout-code
+def find_layout(
+    names: Sequence[str], source: str, given: Mapping[str, str] | None = None
+) -> Layout:
+    """Return where a file with these columns keeps those of a film table.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The columns of the file.
+    source : str
+        What the file is called.
+    given : mapping of str to str, optional
+        Column of a film table -> column of the file, where somebody has decided.
+
+    Returns
+    -------
+    Layout
+        With one name a column.
+
+    Raises
+    ------
+    CatalogueError
+        A required column is not there, under no name that is known.
+    ParameterError
+        `given` names a column that a film table does not have.
+
+    Examples
+    --------
+    >>> layout = find_layout(["show_id", "title", "listed_in", "description"], "netflix.csv")
+    >>> layout.name, layout.columns["genres"], layout.columns["overview"]
+    ('netflix', ('listed_in',), ('description',))
+    """
+    names = [str(name) for name in names]
+    found = match_columns(names, check_given(given, names, source))
+    together = {} if "genres" in found else genre_columns(names)
+    if together:
+        found["genres"] = "genres"
+    problem = missing_columns(found, names, source)
+    if problem:
+        raise CatalogueError(problem)
+    parsers = dict(PARSERS)
+    if squeeze(found.get("collection", "")) == "belongstocollection":
+        parsers[found["collection"]] = parse_collection
+    columns = {column: (found[column],) for column in USUAL_NAMES if column in found}
+    companies = next((name for name in names if squeeze(name) == "productioncompanies"), None)
+    return Layout(columns, parsers, companies, together, layout_name(names))
 
 # %% ../../nbs/workings/01_layouts.ipynb #cb22e31b
 def required_column(films: pd.DataFrame, name: str) -> pd.Series:

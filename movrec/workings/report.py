@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
-from .cells import TMDB_GENRES, UNREADABLE
-from .core import CatalogueError, shorten
-from .files import is_undecodable
+from .cells import UNREADABLE
+from .core import UNDECODABLE, CatalogueError, shorten
+from .genre_cells import TMDB_GENRES
 from .layouts import KAGGLE, Layout
 
 # %% auto #0
@@ -68,7 +68,8 @@ def _find_examples(
     for reason, column in REASONS.items():
         name = layout.name_of(column, cells.columns)
         for place in reasons.index[reasons == reason][:_EXAMPLES_PER_REASON]:
-            title, cell = table.at[place, "title"], cells.at[place, name]
+            title = table.at[place, "title"]
+            cell = cells.at[place, name] if name is not None else ""
             examples.append(
                 {
                     "reason": reason,
@@ -94,6 +95,10 @@ def _find_rare_genres(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{"genre": name, "films": rare[name], "title": titles[name]} for name in sorted(rare)]
 
 
+def _is_undecodable(cell: object) -> bool:
+    return isinstance(cell, str) and not cell.isascii() and bool(UNDECODABLE.search(cell))
+
+
 def _find_unreadable(
     cells: pd.DataFrame, table: pd.DataFrame, layout: Layout
 ) -> list[dict[str, Any]]:
@@ -101,11 +106,12 @@ def _find_unreadable(
     found = []
     for column in table:
         name = layout.name_of(column, cells.columns)
+        if name is None:  # not from the file
+            continue
         raw = cells.loc[table.index, name]
-        if name in layout.parsers:
-            bad = raw[mask(table[column], lambda value: value is UNREADABLE)]
-        else:
-            bad = raw[mask(raw, is_undecodable)]
+        bad = raw[
+            mask(table[column], lambda value: value is UNREADABLE) | mask(raw, _is_undecodable)
+        ]
         if len(bad):
             row, cell = int(bad.index[0]) + 1, shorten(bad.iloc[0], 200)
             found.append({"column": column, "cells": len(bad), "row": row, "cell": cell})
@@ -193,6 +199,13 @@ class IngestReport(dict[str, Any]):
     rare_genres : DataFrame
         Genres of only one or two films, TMDB's own genres left out: `genre`, `films`, `title`
         (of the first). The films are kept, but such a name has often strayed in from elsewhere.
+    layout : str
+        Which known layout the file has, see `movrec layouts`; "" for none of them.
+    columns : dict of str to str
+        Column of the film table -> column of the file that it was read from.
+    notices : list of str
+        What else a reader should know: an encoding that was guessed, ids that are no numbers, years
+        that stood in the titles.
     unreadable : DataFrame
         Cells of optional columns that could not be read and were left empty, and texts with
         bytes that are not UTF-8: `column`, `cells` (how many), and `row` and `cell` of the first.
@@ -224,6 +237,18 @@ class IngestReport(dict[str, Any]):
         return self["dropped"]
 
     @property
+    def layout(self) -> str:
+        return self.get("layout", "")
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return self.get("columns", {})
+
+    @property
+    def notices(self) -> list[str]:
+        return self.get("notices", [])
+
+    @property
     def examples(self) -> pd.DataFrame:
         return pd.DataFrame(self["examples"], columns=["reason", "row", "title", "cell"])
 
@@ -240,13 +265,25 @@ class IngestReport(dict[str, Any]):
 
     def __str__(self) -> str:
         tables = _report_tables(self, title_width=22, cell_width=20)
-        return "\n\n".join([_headline(self), *map(_as_text, tables)])
+        said = "\n".join([_headline(self), *self.remarks()])
+        return "\n\n".join([said, *map(_as_text, tables)])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         tables = _report_tables(self, title_width=40, cell_width=60)
-        return "\n".join([f"<p>{html.escape(_headline(self))}</p>", *map(_as_html, tables)])
+        said = "<br>".join(map(html.escape, [_headline(self), *self.remarks()]))
+        return "\n".join([f"<p>{said}</p>", *map(_as_html, tables)])
+
+    def remarks(self) -> list[str]:
+        """Return what was taken for what, and all notices, in a line each."""
+        renamed = [
+            f"{column} from {shorten(name, 40)}"
+            for column, name in self.columns.items()
+            if name not in KAGGLE.columns.get(column, ()) and column != "source_id"
+        ]
+        taken = [f"columns: {', '.join(renamed)}"] if renamed else []
+        return [f"- {shorten(line, 300)}" for line in (*taken, *self.notices)]
 
 
 def _headline(report: IngestReport) -> str:
@@ -263,6 +300,7 @@ def make_report(
     table: pd.DataFrame,
     reasons: pd.Series,
     layout: Layout = KAGGLE,
+    notices: Sequence[str] = (),
 ) -> IngestReport:
     """Say what was left out of a catalogue.
 
@@ -278,6 +316,8 @@ def make_report(
         Why a row is no film: one of `REASONS`, None where it is one.
     layout : Layout, default KAGGLE
         What the cells were parsed with.
+    notices : sequence of str, default ()
+        What else a reader should know.
 
     Returns
     -------
@@ -305,6 +345,13 @@ def make_report(
         examples=_find_examples(cells, table, reasons, layout),
         rare_genres=_find_rare_genres(usable),
         unreadable=_find_unreadable(cells, usable, layout),
+        layout=layout.name,
+        columns={
+            column: str(name)
+            for column in layout.columns
+            if (name := layout.name_of(column, cells.columns)) is not None
+        },
+        notices=list(notices),
     )
     if report.films:
         return report

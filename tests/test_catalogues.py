@@ -1,0 +1,651 @@
+"""Catalogues as people have them: a small file of invented films for each kind of fault."""
+
+import contextlib
+import functools
+import http.server
+import io
+import json
+import lzma
+import re
+import sys
+import threading
+import warnings
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from movrec.ingest import check_films, read_movies
+from movrec.workings.columns import USUAL_NAMES, match_columns
+from movrec.workings.core import CatalogueError, ParameterError
+from movrec.workings.layouts import KNOWN_LAYOUTS, layout_name
+
+CASES = Path(__file__).parent / "cases" / "catalogues"
+GENRES = {
+    "Action", "Adventure", "Animation", "Comedy", "Crime", "Documentary", "Drama", "Family",
+    "Fantasy", "History", "Horror", "Music", "Mystery", "Romance", "Science Fiction", "Thriller",
+    "War", "Western",
+}  # fmt: skip
+YEARS = [
+    1984,
+    1991,
+    2003,
+    1977,
+    2011,
+    2016,
+    1999,
+    1968,
+    2007,
+    1955,
+    2019,
+    2001,
+    1993,
+    2014,
+    1989,
+    2022,
+]
+
+
+def read(path, **options):
+    """Read without a bar; a warning is an error, since a user would see it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return read_movies(path, progress=False, **options)
+
+
+def case(name):
+    """Return the file of a case."""
+    return CASES / name
+
+
+def report_of(films):
+    return films.attrs["ingest_report"]
+
+
+def genres_of(films):
+    return {genre for genres in films["genres"] for genre in genres}
+
+
+def is_whole(films, years=True):
+    """All sixteen films are there, with their genres and years, and nothing looks odd."""
+    assert len(films) == 16
+    assert genres_of(films) == GENRES
+    assert films["genres"][0] == ["Drama", "Mystery"]
+    assert not years or films["year"].tolist() == YEARS
+    assert films["id"].is_unique
+    assert report_of(films).unreadable.empty and report_of(films).rare_genres.empty
+    assert not any("another mark" in notice for notice in report_of(films).notices)
+    return True
+
+
+def message(error):
+    """Return an error's message, after checking that it is one sentence on one line."""
+    text = str(error.value)
+    assert "\n" not in text
+    assert text[-1] in ".?"
+    assert not re.search(r"[.!?] [A-Z]", text)
+    return text
+
+
+# The cases
+
+
+@pytest.mark.parametrize("name", ["imdb_style.csv", "netflix_style.csv", "tmdb10k_style.csv"])
+def test_column_names(name):
+    films = read(case(f"01-column-names/{name}"))
+    assert is_whole(films)
+    report = report_of(films)
+    assert report.columns["genres"] in ("Genre", "listed_in", "genre")
+    assert f"genres from {report.columns['genres']}" in str(report)
+    assert report.layout == {"i": "imdb-top", "n": "netflix", "t": "tmdb"}[name[0]]
+
+
+def test_the_columns_of_imdb_are_read_as_numbers():
+    films = read(case("01-column-names/imdb_style.csv"))
+    first = films.iloc[0]
+    assert (first["runtime"], first["vote_average"], first["vote_count"]) == (97, 7.1, 12345)
+
+
+def test_ids_that_are_no_numbers():
+    for name, numbers in {"s_ids.csv": range(1, 17), "tt_ids.csv": range(101, 117)}.items():
+        films = read(case(f"02-ids-that-are-no-numbers/{name}"))
+        assert is_whole(films)
+        assert films["id"].tolist() == list(numbers)
+        assert films["source_id"][0] in ("s1", "tt0000101")
+        assert any("are text such as" in notice for notice in report_of(films).notices)
+
+
+def test_no_id_column():
+    films = read(case("03-no-id-column/no_id.csv"))
+    assert is_whole(films)
+    assert films["id"].tolist() == list(range(1, 17))
+    assert "no column holds ids, so the films are numbered by their rows" in str(report_of(films))
+
+
+@pytest.mark.parametrize("name", ["excel_cp1252.csv", "excel_cp1252_semicolon.csv"])
+def test_windows_1252(name):
+    films = read(case(f"04-not-utf-8/{name}"))
+    assert is_whole(films)
+    assert films["title"][0] == "Thé Sált Ledger"
+    assert "–" in films["overview"][1]
+    assert "read as Windows-1252" in str(report_of(films))
+
+
+def test_utf_16_with_its_mark():
+    films = read(case("04-not-utf-8/excel_unicode_text_utf16.tsv"))
+    assert is_whole(films)
+    assert films["title"][0] == "Thé Sált Ledger" and not report_of(films).notices
+
+
+def test_an_encoding_that_has_to_be_named():
+    path = case("04-not-utf-8/russian_cp1251.csv")
+    with pytest.raises(CatalogueError, match="--encoding cp1251") as error:
+        read(path)
+    assert "row 1, column 'title'" in message(error)
+    films = read(path, encoding="windows-1251")
+    assert is_whole(films) and films["title"][0] == "Фильм The Salt Ledger"
+
+
+def test_partly_not_utf_8():
+    films = read(case("05-partly-not-utf-8-silent/mixed.csv"))
+    assert is_whole(films)
+    assert films["title"].tolist()[:3] == ["The Sált Ledger", "Copper Weáther", "Nine Lánterns"]
+    (notice,) = report_of(films).notices
+    assert notice.startswith("3 cells (title, first in row 1)")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "06-genres-with-blanks-between/blanks.csv",
+        "07-genre-separators/arabic_comma.csv",
+        "07-genre-separators/dash.csv",
+        "07-genre-separators/ideographic_comma.csv",
+        "07-genre-separators/slash.csv",
+        "09-genre-letter-case/case.csv",
+        "14-genre-numbers-of-tmdb/genre_ids.csv",
+        "14-genre-numbers-of-tmdb/genres_are_ids.csv",
+    ],
+)
+def test_genres(name):
+    assert is_whole(read(case(name)))
+
+
+@pytest.mark.parametrize("name", ["movielens.csv", "wikipedia.csv"])
+def test_genre_placeholders(name):
+    films = read(case(f"08-genre-placeholders/{name}"))
+    assert genres_of(films) <= GENRES
+    assert report_of(films).dropped["no genres"] == 16 - len(films) > 0
+
+
+@pytest.mark.parametrize("name", ["Year.csv", "release_year.csv"])
+def test_year_columns(name):
+    assert is_whole(read(case(f"10-year-column-not-seen/{name}")))
+
+
+def test_numbers_and_dates_as_people_write_them():
+    assert is_whole(read(case("11-unreadable-cells-silent/dates.csv")))
+    films = read(case("11-unreadable-cells-silent/numbers.csv"))
+    assert is_whole(films)
+    assert set(films["vote_count"]) == {1234} and set(films["vote_average"]) == {7.4}
+    assert set(films["runtime"]) == {97}
+
+
+def test_scripts_without_blanks():
+    films = read(case("12-scripts-without-blanks/zh.csv"))
+    assert len(films) == 12
+    assert any("pairs of characters" in notice for notice in report_of(films).notices)
+
+
+@pytest.mark.parametrize("name", ["lines.jsonl", "list.json", "tmdb_page.json"])
+def test_json(name):
+    assert is_whole(read(case(f"13-json/{name}")))
+
+
+def test_year_inside_the_title():
+    films = read(case("15-year-inside-the-title/movielens_titles.csv"))
+    assert is_whole(films)
+    assert films["title"].tolist()[:2] == ["Salt Ledger, The", "Copper Weather"]
+
+
+def test_no_table_at_all():
+    with pytest.raises(CatalogueError, match="is a Git LFS pointer.*run git lfs pull") as error:
+        read(case("16-no-table-at-all/lfs_pointer.csv"))
+    message(error)
+    with pytest.raises(
+        CatalogueError, match="is a web page, not a table: download the file"
+    ) as error:
+        read(case("16-no-table-at-all/sign_in_page.csv"))
+    message(error)
+
+
+@pytest.mark.parametrize("name", ["a.ods", "a.xls", "a.xlsx"])
+@pytest.mark.parametrize("installed", [True, False])
+def test_spreadsheets_that_cannot_be_read(name, installed, monkeypatch):
+    if not installed:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(CatalogueError, match=f"{name} is a spreadsheet") as error:
+        read(case(f"18-spreadsheets/{name}"))
+    assert "save its table as CSV UTF-8 (in Excel: Save As, CSV UTF-8)" in message(error)
+
+
+def test_where_the_header_is():
+    assert is_whole(read(case("19-where-the-header-is/sep_line.csv")))
+    films = read(case("19-where-the-header-is/title_row.csv"))
+    assert is_whole(films)
+    assert report_of(films).notices == ["the names of the columns stand in line 3"]
+    with pytest.raises(CatalogueError, match="has no header line") as error:
+        read(case("19-where-the-header-is/no_header.tsv"))
+    assert "id, title, year, genres, overview" in message(error)
+
+
+def test_markup_in_plots():
+    films = read(case("23-markup-and-marks-in-plots/html.csv"))
+    assert is_whole(films)
+    assert not films["overview"].str.contains("[<>]|&nbsp|&#39").any()
+    assert films["overview"][0].endswith("It's told & sung.")
+
+
+def test_a_record_that_is_shifted_by_one():
+    films = read(case("26-record-shifted-by-one/shifted.csv"))
+    assert len(films) == 15 and 105 not in set(films["id"])
+    assert report_of(films).dropped["shifted record"] == 1
+
+
+@pytest.mark.parametrize("ending", ["bz2", "xz"])
+def test_other_packing(ending):
+    assert is_whole(read(case(f"27-other-packing/base.csv.{ending}")))
+
+
+def test_every_case_has_an_expectation_and_is_used_here():
+    used = Path(__file__).read_text(encoding="utf-8") + "".join(
+        path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py")
+    )
+    for folder in sorted(CASES.iterdir()):
+        assert (folder / "expect.txt").is_file()
+        assert folder.name in used or folder.name[:2] in ("20", "21", "24", "25"), folder.name
+
+
+# More of the same kinds
+
+FILM = {"title": "Heat", "overview": "A thief and a detective.", "genres": "Crime", "year": 1995}
+
+
+def write(path, text, encoding="utf-8"):
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("Title,Plot,Genre,Release Year", "title overview genres year"),
+        ("primaryTitle,plot,genres,startYear,tconst", "title overview genres year id imdb_id"),
+        ("Film,Synopsis,Categories,Released", "title overview genres year"),
+        ("movie_title,movie_info,genres,original_release_date", "title overview genres year"),
+        (
+            "NAME,STORYLINE,GENRES,YEAR,MOVIE_ID,DOUBAN_SCORE",
+            "title overview genres year id vote_average",
+        ),
+        ("片名,简介,类型,年份", "title overview genres year"),
+        ("Titel,Handlung,Genre,Jahr", "title overview genres year"),
+        ("Título,Sinopsis,Género,Año", "title overview genres year"),
+        ("Название,Описание,Жанр,Год", "title overview genres year"),
+        (
+            "Title,Overview,Genre,Vote_Count,Vote_Average",
+            "title overview genres vote_count vote_average",
+        ),
+        ("title,fullplot,plot,genres,released,imdb.votes", "title overview genres year vote_count"),
+    ],
+)
+def test_usual_names(header, found):
+    assert set(match_columns(header.split(","))) == set(found.split())
+
+
+def test_the_longest_plot_is_taken():
+    assert match_columns(["title", "plot", "fullplot", "genres"])["overview"] == "fullplot"
+    assert match_columns(["title", "summary", "story", "genres"])["overview"] == "story"
+
+
+def test_columns_can_be_decided(tmp_path):
+    path = write(
+        tmp_path / "a.csv", "title,Werk,overview,Notes,genre\nwrong,Heat,bad,A thief.,Crime\n"
+    )
+    films = read(path, columns={"title": "werk", "overview": "Notes"})
+    assert films.loc[0, ["title", "overview"]].tolist() == ["Heat", "A thief."]
+    with pytest.raises(CatalogueError, match="has no column 'Wrek': did you mean Werk") as error:
+        read(path, columns={"title": "Wrek"})
+    message(error)
+    for columns in ({"titel": "Werk"}, ["title"], {"title": 3}):
+        with pytest.raises((ParameterError, CatalogueError)):
+            read(path, columns=columns)
+
+
+def test_a_rating_that_is_no_number_is_left_out(tmp_path):
+    text = "title,plot,genre,rating\nHeat,A thief.,Crime,R\nSalt,A spy.,Action,PG-13\n"
+    films = read(write(tmp_path / "a.csv", text))
+    assert "vote_average" not in films
+    assert "'rating' holds no vote_average" in str(report_of(films))
+
+
+def test_one_column_a_genre(tmp_path):
+    text = "title,plot,Drama,Crime,Science Fiction\nHeat,A thief.,1,1,0\nSand,A boy.,0,0,yes\n"
+    films = read(write(tmp_path / "a.csv", text))
+    assert films["genres"].tolist() == [["Drama", "Crime"], ["Science Fiction"]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "genres"),
+    [
+        (["Science Fiction", "Romantic Comedy"], [["Science Fiction"], ["Romantic Comedy"]]),
+        (
+            ["Action-Sci-Fi", "Film-Noir-Crime", "Drama"],
+            [["Action", "Sci-Fi"], ["Film-Noir", "Crime"], ["Drama"]],
+        ),
+        (
+            ["TV Movie Drama", "Action Science Fiction"],
+            [["TV Movie", "Drama"], ["Action", "Science Fiction"]],
+        ),
+        (["Drama；Krimi", "Drama／Krimi"], [["Drama", "Krimi"]] * 2),
+        (["18", "9648"], [["Drama"], ["Mystery"]]),
+        (["18|9648", "28"], [["Drama", "Mystery"], ["Action"]]),
+        (['{"/m/07s9rl0": "Drama", "/m/01hmnh": "Fantasy"}'], [["Drama", "Fantasy"]]),
+    ],
+)
+def test_more_genres(tmp_path, cells, genres):
+    table = pd.DataFrame([FILM | {"genres": cell} for cell in cells])
+    table.to_csv(tmp_path / "a.csv", index=False)
+    assert read(tmp_path / "a.csv")["genres"].tolist() == genres
+
+
+def test_a_mark_that_is_not_known_is_named(tmp_path):
+    table = pd.DataFrame(
+        [FILM | {"genres": f"Kind{n}~Sort{n}", "title": f"F{n}"} for n in range(12)]
+    )
+    table.to_csv(tmp_path / "a.csv", index=False)
+    assert "is there another mark between genres?" in str(report_of(read(tmp_path / "a.csv")))
+
+
+def test_a_company_called_1984_moves_no_record(tmp_path):
+    """In TMDB's whole list companies are names with commas between, and no lists."""
+    table = pd.DataFrame(
+        [FILM | {"title": f"F{n}", "production_companies": str(1980 + n)} for n in range(9)]
+    )
+    table.to_csv(tmp_path / "a.csv", index=False)
+    assert len(read(tmp_path / "a.csv")) == 9
+
+
+@pytest.mark.parametrize("size", [200_000, 2_000_000])
+@pytest.mark.parametrize("cell", ["walks ", "walks\n"])
+def test_a_cell_of_any_length_drops_no_film(tmp_path, size, cell):
+    plot = cell * (size // len(cell))
+    rows = [FILM, FILM | {"title": "Long", "overview": plot}, FILM | {"title": "Salt"}]
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    films = read(tmp_path / "a.csv")
+    assert films["title"].tolist() == ["Heat", "Long", "Salt"]
+    assert len(films["overview"][1]) > size - 10
+
+
+def test_a_line_without_end_is_no_table(tmp_path):
+    path = tmp_path / "a.csv.xz"
+    path.write_bytes(lzma.compress(b"title,overview,genres\n" + b"x" * 40_000_000, preset=0))
+    with pytest.raises(CatalogueError, match="has a line of more than") as error:
+        read(path)
+    message(error)
+
+
+MFLIX = {
+    "_id": {"$oid": "573a1390f29313caabcd4135"},
+    "title": "Heat",
+    "plot": "A thief.",
+    "fullplot": "A thief and a detective.",
+    "genres": ["Crime"],
+    "year": {"$numberInt": "1995"},
+    "imdb": {"rating": {"$numberDouble": "8.3"}, "votes": 1200, "id": 113277},
+    "languages": ["English", "Spanish"],
+    "tomatoes": {"viewer": {"rating": 4.1}},
+    "cast": [],
+    "countries": ["USA"],
+}
+
+
+def test_mongodb(tmp_path):
+    path = write(
+        tmp_path / "movies.json",
+        json.dumps(MFLIX)
+        + "\n"
+        + json.dumps(MFLIX | {"_id": {"$oid": "573a1390f29313caabcd4136"}}),
+    )
+    films = read(path)
+    first = films.iloc[0]
+    assert report_of(films).layout == "mflix"
+    assert first["overview"] == "A thief and a detective." and first["year"] == 1995
+    assert (first["vote_average"], first["vote_count"], first["language"]) == (8.3, 1200, "English")
+    assert first["source_id"] == "573a1390f29313caabcd4135"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"data": {"movies": [FILM]}},
+        {"tt0113277": FILM},
+        {name: [value] for name, value in FILM.items()},
+        {name: {"0": value} for name, value in FILM.items()},
+        {"columns": list(FILM), "index": [0], "data": [list(FILM.values())]},
+        FILM,
+    ],
+)
+def test_shapes_of_json(tmp_path, shape):
+    films = read(write(tmp_path / "a.json", json.dumps(shape, indent=1)))
+    assert films.loc[0, ["title", "year"]].tolist() == ["Heat", 1995]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1, 2", "is damaged JSON"),
+        ('{"error": "no key"}', "no list of films"),
+        ("[" * 5000, "JSON"),
+        ('[{"a": 1}]', "has no columns 'title'"),
+        ("[]", "no list of films"),
+    ],
+)
+def test_json_without_films(tmp_path, text, words):
+    with pytest.raises(CatalogueError, match=words) as error:
+        read(write(tmp_path / "a.json", text))
+    message(error)
+
+
+def test_a_broken_line_of_json_costs_one_film(tmp_path):
+    lines = [json.dumps(FILM), "{broken", json.dumps(FILM | {"title": "Salt"})]
+    films = read(write(tmp_path / "a.jsonl", "\n".join(lines)))
+    assert films["title"].tolist() == ["Heat", "Salt"]
+    assert report_of(films).dropped["shifted record"] == 1
+
+
+def test_arrow_files(tmp_path):
+    import pyarrow
+    import pyarrow.feather
+
+    table = pyarrow.table({name: [value] for name, value in FILM.items()})
+    pyarrow.feather.write_feather(table, tmp_path / "a.feather")
+    with pyarrow.ipc.new_stream(tmp_path / "a.arrow", table.schema) as writer:
+        writer.write_table(table)
+    for name in ("a.feather", "a.arrow"):
+        assert read(tmp_path / name).loc[0, ["title", "year"]].tolist() == ["Heat", 1995]
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+        with pytest.raises(CatalogueError, match="damaged") as error:
+            read(tmp_path / name)
+        message(error)
+
+
+def test_zstandard(tmp_path):
+    import pyarrow
+
+    plain = pd.DataFrame([FILM]).to_csv(index=False).encode()
+    with pyarrow.CompressedOutputStream(str(tmp_path / "a.csv.zst"), "zstd") as file:
+        file.write(plain)
+    assert len(read(tmp_path / "a.csv.zst")) == 1
+    content = (tmp_path / "a.csv.zst").read_bytes()
+    (tmp_path / "a.csv.zst").write_bytes(content[:-9])
+    with pytest.raises(CatalogueError):
+        read(tmp_path / "a.csv.zst")
+
+
+def test_dates_beyond_python(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.table(
+        {name: [value] for name, value in FILM.items() if name != "year"}
+        | {"release_date": pyarrow.array([315_532_800_000], pyarrow.timestamp("s"))}
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet")["title"].tolist() == ["Heat"]
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "ods"])
+def test_a_spreadsheet(tmp_path, ending):
+    pytest.importorskip("python_calamine")
+    writer = pytest.importorskip({"xlsx": "openpyxl", "ods": "odf"}[ending])
+    assert writer
+    with pd.ExcelWriter(tmp_path / f"a.{ending}") as book:
+        pd.DataFrame([["notes"]]).to_excel(book, sheet_name="Notes", index=False, header=False)
+        rows = [["My films", None, None, None], list(FILM), list(FILM.values())]
+        pd.DataFrame(rows).to_excel(book, sheet_name="Films", index=False, header=False)
+    films = read(tmp_path / f"a.{ending}")
+    assert films.loc[0, ["title", "year"]].tolist() == ["Heat", 1995]
+    assert any("'Films'" in notice for notice in report_of(films).notices)
+
+
+SHEET = {
+    "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+    '<Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.'
+    'spreadsheetml.sheet.main+xml"/></Types>',
+    "_rels/.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+    '<Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/'
+    'officeDocument" Target="xl/workbook.xml"/></Relationships>',
+    "xl/workbook.xml": '<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" '
+    'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets>'
+    '<sheet name="Films" sheetId="1" r:id="r1"/></sheets></workbook>',
+    "xl/_rels/workbook.xml.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/'
+    'relationships"><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/'
+    'relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+}
+
+
+def test_a_spreadsheet_as_excel_writes_it(tmp_path):
+    pytest.importorskip("python_calamine")
+    rows = [list(FILM), list(FILM.values()), ["None", "A title that looks empty.", "Drama", 2001]]
+    cells = "".join(
+        "<row>" + "".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in row) + "</row>"
+        for row in rows
+    )
+    sheet = f'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{cells}</sheetData></worksheet>'
+    with zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
+        for name, content in (SHEET | {"xl/worksheets/sheet1.xml": sheet}).items():
+            archive.writestr(name, content)
+    films = read(tmp_path / "a.xlsx")
+    assert films["title"].tolist() == ["Heat", "None"] and films["year"].tolist() == [1995, 2001]
+
+
+# Tables of other libraries, and addresses
+
+
+class DataFrame:
+    """As a polars.DataFrame is: the same name, no pandas."""
+
+    def to_pandas(self):
+        return pd.DataFrame([FILM | {"id": 7}])
+
+
+class Exchanged:
+    """A table that only knows the interchange protocol."""
+
+    def __init__(self):
+        self.frame = pd.DataFrame([FILM | {"id": 7}])
+
+    def __arrow_c_stream__(self, schema=None):
+        import pyarrow
+
+        return pyarrow.Table.from_pandas(self.frame).__arrow_c_stream__(schema)
+
+
+def test_other_frames():  # 22-other-frames-and-addresses
+    import pyarrow
+
+    arrow = pyarrow.table({name: [value] for name, value in (FILM | {"id": 7}).items()})
+    for table in (DataFrame(), Exchanged(), arrow):
+        assert check_films(table).loc[0, ["id", "title"]].tolist() == [7, "Heat"]
+    with pytest.raises(CatalogueError, match="has to be a DataFrame, not a list") as error:
+        check_films([FILM])
+    message(error)
+
+
+@pytest.mark.parametrize("library", ["polars", "datasets"])
+def test_frames_of_other_libraries(library):
+    module = pytest.importorskip(library)
+    columns = {name: [value] for name, value in (FILM | {"genres": ["Crime", "Drama"]}).items()}
+    make = module.DataFrame if library == "polars" else module.Dataset.from_dict
+    films = check_films(make(columns))
+    assert films.loc[0, ["id", "title"]].tolist() == [1, "Heat"]
+    assert films["genres"][0] == ["Crime", "Drama"]
+
+
+def test_check_films_finds_columns_too():
+    films = check_films(
+        pd.DataFrame({"Series_Title": ["Heat"], "Plot": ["A thief."], "kind": ["Crime"]})
+    )
+    assert films.loc[0, "title"] == "Heat" and films["genres"][0] == ["Crime"]
+    films = check_films(
+        pd.DataFrame({"title": ["x"], "Werk": ["Heat"], "plot": ["A thief."], "genre": [[]]}),
+        columns={"title": "Werk"},
+    )
+    assert films.loc[0, "title"] == "Heat"
+
+
+@pytest.mark.parametrize("make", [str, Path])
+def test_an_address_without_the_extra(make, monkeypatch):
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(CatalogueError, match="is an address: download it first") as error:
+        read(make("https://example.org/movies.csv"))
+    assert "https://example.org/movies.csv" in message(error)
+    assert 'pip install "movrec[web]"' in message(error)
+    with pytest.raises(CatalogueError, match="s3://bucket/films.csv is an address"):
+        read("s3://bucket/films.csv")
+
+
+@contextlib.contextmanager
+def serving(folder):
+    """Serve a folder on a free port, and give its address."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_an_address():
+    pytest.importorskip("aiohttp")
+    with serving(CASES / "27-other-packing") as address:
+        films = read(f"{address}/base.csv.xz")
+        assert is_whole(films) and report_of(films).source == "base.csv.xz"
+        with pytest.raises(CatalogueError, match="could not be downloaded") as error:
+            read(f"{address}/no-such-file.csv")
+        message(error)
+
+
+# The list of layouts
+
+
+def test_known_layouts_are_told_apart():
+    names = [layout.name for layout in KNOWN_LAYOUTS]
+    assert len(set(names)) == len(names)
+    for layout in KNOWN_LAYOUTS:
+        assert layout_name(layout.told_by.split()) in names
+    sample = Path(__file__).parents[1] / "movrec" / "data" / "movies_sample.csv"
+    assert report_of(read(sample)).notices == []
+    assert set(USUAL_NAMES) >= {"id", "title", "overview", "genres"}
