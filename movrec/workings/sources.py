@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .cells import Unreadable, parse_genres, parse_id
+from .cells import Unreadable
 from .core import CatalogueError, ParameterError, check_whole
+from .genre_cells import parse_genres
 from .layouts import required_column
+from .number_cells import parse_id
 
 # %% auto #0
 __all__ = ['read_ratings', 'as_rating_table', 'read_keywords', 'as_keyword_table', 'read_similarity_judgements',
