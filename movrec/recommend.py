@@ -111,8 +111,8 @@ def evidence_of_words(model: FilmModel, text: str) -> Evidence:
 
     Examples
     --------
-    >>> evidence_of_words(recommender, "two sharks").terms
-    ('sharks', 'two')
+    >>> evidence_of_words(recommender, "the big sharks").terms
+    ('sharks', 'big')
     """
     vector = np.zeros(model.space.n_dimensions_, dtype=np.float32)
     if model.reader is not None:
@@ -182,7 +182,9 @@ def _genres_of_films(model: FilmModel, question: Question) -> tuple[pd.DataFrame
 _LEAST_REACH = 100  # films that either search brings, from which the best are chosen
 
 
-def _scored(model: FilmModel, question: Question, evidence: Evidence, where: str | None) -> pd.DataFrame:
+def _scored(
+    model: FilmModel, question: Question, evidence: Evidence, where: str | None
+) -> pd.DataFrame:
     """Return the films that may be wanted, best first, with similarity and contributions."""
     shares = shares_of(model.space, evidence, question.block_weights())
     vector = model.space.scale(evidence.vector, shares)
@@ -215,7 +217,9 @@ def _as_answers(
     return found
 
 
-def _by_documents(model: FilmModel, question: Question, asked: _Asked, where: str | None) -> pd.DataFrame:
+def _by_documents(
+    model: FilmModel, question: Question, asked: _Asked, where: str | None
+) -> pd.DataFrame:
     """Return the films whose plain document vectors are nearest."""
     if asked.reading is None:
         vectors = model.store.vectors("document", question.films)
@@ -310,9 +314,7 @@ def explain_answer(model: FilmModel, answer: Answer) -> list[Explanation]:
     """
     evidence = answer.evidence or Evidence(np.zeros(0), {})
     rarity = getattr(model.space.evidence_["title"], "rarity_", {})
-    explainer = Explainer(
-        answer.asked, evidence, answer.genres, model.words, rarity, model.reader
-    )
+    explainer = Explainer(answer.asked, evidence, answer.genres, model.words, rarity, model.reader)
     films = model.films_of(answer.films["id"].tolist())
     return explainer.explain(films, model.word_texts(films), answer.films["contributions"].tolist())
 

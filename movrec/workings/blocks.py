@@ -307,7 +307,9 @@ class YearBlock:
         """Return a point for each `year`, zeros without that column; `probabilities` are not read."""
         if "year" not in films:
             return np.zeros((len(films), self.size), dtype=np.float32)
-        return year_hills(films["year"].astype("object").where(films["year"].notna(), self.typical_))
+        return year_hills(
+            films["year"].astype("object").where(films["year"].notna(), self.typical_)
+        )
 
 # %% ../../nbs/workings/04_blocks.ipynb #f2af2fd0
 def as_blocks(

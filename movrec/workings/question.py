@@ -264,7 +264,9 @@ def _check_ids(name: str, ids: Sequence[int]) -> None:
 
 def _check_words(name: str, words: Sequence[str]) -> None:
     if not isinstance(words, (tuple, list)) or not all(isinstance(w, str) for w in words):
-        raise ParameterError(f"{name} must be a tuple of words such as ('androids',), not {words!r}.")
+        raise ParameterError(
+            f"{name} must be a tuple of words such as ('androids',), not {words!r}."
+        )
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,7 @@ def telling_terms(
     ('sharks', 'man')
     """
     written = {
-        word_id(stem): word
-        for text in texts
-        for stem, word in spellings(text, language).items()
+        word_id(stem): word for text in texts for stem, word in spellings(text, language).items()
     }
     known = [word for word in words if word in written and words[word] > 0]
     best = sorted(known, key=lambda word: (-words[word], word))[:MOST_TERMS]
@@ -143,7 +141,9 @@ def _rounds(lists: Sequence[Sequence[str]]) -> list[list[str]]:
     return [[part[place] for part in lists if place < len(part)] for place in range(longest)]
 
 
-def shift(space: JoinedSpace, evidence: Evidence, more: Evidence | None, less: Evidence | None) -> Evidence:
+def shift(
+    space: JoinedSpace, evidence: Evidence, more: Evidence | None, less: Evidence | None
+) -> Evidence:
     """Return evidence that is moved by words: towards some, away from others.
 
     Parameters
