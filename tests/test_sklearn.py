@@ -27,6 +27,7 @@ from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
 from movrec.workings.core import NotFittedError, ParameterError
 from movrec.workings.genres import genre_matrix
+from movrec.workings.reader import StaticReader
 from movrec.workings.terms import TermFeatures
 
 # ---- the embedder and the term features: estimators of texts -------------------------------------
@@ -76,6 +77,10 @@ class TermsOfNumbers(OfNumbers, TermFeatures):
     kind = "terms of numbers, a test"
 
 
+class ReaderOfNumbers(OfNumbers, StaticReader):
+    kind = "reader of numbers, a test"
+
+
 TRAINED_OR_INFERRED = (
     "fit_transform returns the vectors that were trained, and transform infers new ones: close, "
     "not equal. The check is asked of transform alone by check_methods_* and by test_doc2vec.py"
@@ -87,6 +92,7 @@ EXPECTED_TO_FAIL = {
         "check_fit2d_1sample": "it says what is wrong with one text, but not in words of 'samples'",
     },
     "TermsOfNumbers": {},
+    "ReaderOfNumbers": {},
 }
 
 
@@ -94,6 +100,7 @@ EXPECTED_TO_FAIL = {
     [
         Doc2VecOfNumbers(5, min_count=1, epochs=2, progress=False),
         TermsOfNumbers(5, min_df=1),
+        ReaderOfNumbers(),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL[type(estimator).__name__],
 )
