@@ -5,12 +5,9 @@
 # %% ../../nbs/workings/07_contenders.ipynb #842e980d
 from __future__ import annotations
 
-import re
 import time
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +26,7 @@ from movrec.workings.judgements import (
     known_item,
     theme_similarity,
 )
+from .languages import guess_language
 from .layouts import required_column
 from movrec.workings.measures import (
     DEFAULT_BOOTSTRAP,
@@ -48,11 +46,12 @@ from .sentence import SentenceEmbedder, has_sentence_transformers
 from .sources import co_rating_neighbors
 from .terms import tfidf
 from .text import film_texts
+from .words import stems
 
 # %% auto #0
 __all__ = ['NO_JUDGEMENTS', 'known_item_measures', 'measure_all', 'Contender', 'nearest_ask', 'vector_contender',
-           'random_contender', 'popular_contender', 'tfidf_contender', 'stemmed_words', 'bm25_contender',
-           'minilm_vectors', 'minilm_contenders', 'query_ms']
+           'random_contender', 'popular_contender', 'tfidf_contender', 'bm25_contender', 'minilm_vectors',
+           'minilm_contenders', 'query_ms']
 
 # %% ../../nbs/workings/07_contenders.ipynb #bcc9e838
 _MEASURES: dict[str, tuple[Callable[..., Measure], str]] = {
@@ -309,31 +308,6 @@ def tfidf_contender(films: pd.DataFrame) -> Contender:
     return contender
 
 
-def stemmed_words(text: str) -> list[str]:
-    """Return the stems of a text's words, in lower case and without accents.
-
-    Examples
-    --------
-    >>> stemmed_words("Two robots meet in Zürich")
-    ['two', 'robot', 'meet', 'in', 'zurich']
-    """
-    plain = unicodedata.normalize("NFKD", text.lower())
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return [_stem(word) for word in re.findall(r"\w+", plain)]
-
-
-@lru_cache(maxsize=200_000)
-def _stem(word: str) -> str:
-    return _stemmer().stem(word)
-
-
-@lru_cache(maxsize=1)
-def _stemmer() -> Any:
-    from nltk.stem.snowball import SnowballStemmer
-
-    return SnowballStemmer("english")
-
-
 def bm25_contender(films: pd.DataFrame, k1: float = 1.2, b: float = 0.75) -> Contender:
     """Return the method that searches films by the stems of their words, as search engines do.
 
@@ -360,8 +334,10 @@ def bm25_contender(films: pd.DataFrame, k1: float = 1.2, b: float = 0.75) -> Con
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    vectorizer = CountVectorizer(analyzer=stemmed_words, dtype=np.float32)
-    counts = vectorizer.fit_transform(film_texts(films)).tocsr()
+    texts = film_texts(films)
+    language = guess_language(texts)
+    vectorizer = CountVectorizer(analyzer=lambda text: stems(text, language), dtype=np.float32)
+    counts = vectorizer.fit_transform(texts).tocsr()
     lengths = np.asarray(counts.sum(axis=1)).ravel()
     films_with = np.bincount(counts.indices, minlength=counts.shape[1])
     rarity = np.log(1 + (counts.shape[0] - films_with + 0.5) / (films_with + 0.5))
