@@ -18,6 +18,7 @@ import typer
 from . import __version__
 from .workings import options as typed
 from .workings import tables
+from .workings.catalogues import Columns, Encoding, column_lines, columns_of, layout_table
 from movrec.workings.terminal import (
     check_question,
     close_stdout,
@@ -147,12 +148,14 @@ def main(arguments: Iterable[str] | None = None) -> int:
     return code or 0
 
 # %% ../nbs/09_cli.ipynb #077fee8b
-def _read_and_build(file: str | None, out: str, quiet: bool, console: "Console") -> "Recommender":
+def _read_and_build(
+    file: str | None, out: str, quiet: bool, console: "Console", **how: Any
+) -> "Recommender":
     """Build a model of a catalogue file, or of the sample, and print what came of it."""
     from movrec.ingest import load_sample, read_movies
     from movrec.recommend import Recommender
 
-    films = load_sample() if file is None else read_movies(file, progress=not quiet)
+    films = load_sample() if file is None else read_movies(file, progress=not quiet, **how)
     tables.print_ingest_report(films, console)
     recommender = Recommender.build(films, out, progress=not quiet)
     seconds = sum(recommender.manifest["seconds"].values())
@@ -172,9 +175,12 @@ def _read_and_build(file: str | None, out: str, quiet: bool, console: "Console")
 def _build(
     file: typed.Catalogue = None,
     out: typed.Out = typed.DEFAULT_MODEL,
+    columns: Columns = None,
+    encoding: Encoding = None,
     quiet: typed.Quiet = False,
 ) -> None:
-    _read_and_build(file, out, quiet, make_console())
+    how = {"columns": columns_of(columns), "encoding": encoding}
+    _read_and_build(file, out, quiet, make_console(), **how)
     say(f'Now try: movrec recommend "TITLE"{typed.model_option(out)}')
 
 # %% ../nbs/09_cli.ipynb #72d622a8
@@ -343,17 +349,36 @@ def _embeddings(
     epilog="Example: movrec add new_films.csv",
 )
 def _add(
-    file: typed.NewFilms, model: typed.Model = typed.DEFAULT_MODEL, quiet: typed.Quiet = False
+    file: typed.NewFilms,
+    model: typed.Model = typed.DEFAULT_MODEL,
+    columns: Columns = None,
+    encoding: Encoding = None,
+    quiet: typed.Quiet = False,
 ) -> None:
     from movrec.ingest import read_movies
     from movrec.recommend import Recommender
 
     console = make_console()
-    films = read_movies(file, progress=not quiet)
+    films = read_movies(
+        file, columns=columns_of(columns), encoding=encoding, progress=not quiet
+    )
     tables.print_ingest_report(films, console)
     recommender = Recommender.open(model)
     added = recommender.add(films)
     console.print(f"Added {added:,} films: the model now has {len(recommender.films):,}.")
+
+
+@app.command(
+    "layouts",
+    help="List the catalogues that are known, and what columns are called in them.",
+    epilog="Example: movrec layouts",
+)
+def _layouts() -> None:
+    console = make_console()
+    console.print(layout_table())
+    console.print("Columns, whatever their capitals, blanks and underscores:\n")
+    for line in column_lines():
+        console.print(f"  {line}", soft_wrap=True)
 
 
 @app.command(

@@ -173,8 +173,8 @@ Catalogue = Annotated[
     str | None,
     typer.Argument(
         metavar="FILE",
-        help="Kaggle's movies_metadata.csv (also .gz or .zip), or a CSV or Parquet file with "
-        "the columns id, title, overview and genres. Without it: the sample catalogue.",
+        help="Kaggle's movies_metadata.csv, or another catalogue with titles, plots and genres: "
+        "CSV, JSON, Parquet, a spreadsheet, packed or not. Without it: the sample catalogue.",
     ),
 ]
 NewFilms = Annotated[

@@ -134,6 +134,16 @@ def print_ingest_report(films: "pd.DataFrame", console: "Console") -> None:
     if reasons:
         line += f" Left out: {', '.join(reasons)}."
     console.print(line)
+    empty = [
+        f"{column} {cells:,}" for column, cells in report.unreadable[["column", "cells"]].values
+    ]
+    if empty:
+        first = report.unreadable.iloc[0]
+        console.print(
+            f"Left empty: {', '.join(empty)} (the first in row {first['row']:,}: {first['cell']!r})."
+        )
+    for remark in report.remarks():
+        console.print(remark, markup=False)
     rare = list(report.rare_genres["genre"])
     if rare:
         more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
