@@ -359,9 +359,7 @@ def _add(
     from movrec.recommend import Recommender
 
     console = make_console()
-    films = read_movies(
-        file, columns=columns_of(columns), encoding=encoding, progress=not quiet
-    )
+    films = read_movies(file, columns=columns_of(columns), encoding=encoding, progress=not quiet)
     tables.print_ingest_report(films, console)
     recommender = Recommender.open(model)
     added = recommender.add(films)

@@ -30,6 +30,7 @@ from movrec.workings.question import (
     Space,
     check_k,
     known_genres,
+    lacking,
 )
 from movrec.workings.scores import (
     Evidence,
@@ -292,7 +293,7 @@ def hints(model: FilmModel, question: Question) -> list[str]:
     >>> hints(recommender, nothing)
     ['Leave out “from 1800 to 1801” and there are 10 or more.']
     """
-    found = []
+    found = lacking(model.films, question.where)
     for words, looser in question.loosened():
         n_films = len(answer_question(model, replace(looser, diversity=0.0)).films)
         count = f"{n_films} or more" if n_films >= question.k else str(n_films)

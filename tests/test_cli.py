@@ -23,7 +23,7 @@ from movrec.cli import app, main
 START = [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())"]
 COMMANDS = [
     "build", "recommend", "genres", "info", "evaluate", "add", "export", "embeddings", "download",
-    "app", "lab", "demo",
+    "app", "lab", "demo", "layouts",
 ]  # fmt: skip
 # What changes how a program prints, or which model it takes.
 VARIABLES = [

@@ -4,10 +4,18 @@ import dataclasses
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from movrec.workings.core import ParameterError, QueryError
-from movrec.workings.question import FilmFilter, Question, check_k, known_genres, sql_literal
+from movrec.workings.question import (
+    FilmFilter,
+    Question,
+    check_k,
+    known_genres,
+    lacking,
+    sql_literal,
+)
 from movrec.workings.text import Plot
 
 PLOT = Plot("A farmer finds an old map.")
@@ -120,6 +128,22 @@ def test_a_bad_k(k):
     with pytest.raises(ParameterError, match="k"):
         check_k(k, 10)
     assert check_k(np.int64(10), 10) == 10
+
+
+def test_who_gave_no_k_is_not_told_that_ten_is_too_much():  # 20-ten-films-default-k
+    assert check_k(10, 9) == 9
+    with pytest.raises(ParameterError, match="k=10 is more than there is"):
+        check_k(10, 0)
+
+
+def test_a_filter_names_the_column_that_is_missing():  # 25-filter-on-what-the-model-lacks
+    films = pd.DataFrame({"year": [None], "vote_count": [3]})
+    where = FilmFilter(years=(1980, 1999), language="en", min_vote_count=10, genres=("Drama",))
+    assert lacking(films, where) == [
+        "No film of this model has a year.",
+        "No film of this model has a language.",
+    ]
+    assert lacking(films, FilmFilter(min_vote_count=10)) == []
 
 
 # ---- the question --------------------------------------------------------------------------------

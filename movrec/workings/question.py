@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from movrec.workings.core import (
     ParameterError,
@@ -22,7 +23,8 @@ from .text import Plot, plain_text
 from .weights import Weights, resolve_weights
 
 # %% auto #0
-__all__ = ['Metric', 'Space', 'SHARED_GENRE', 'sql_literal', 'FilmFilter', 'known_genres', 'check_k', 'Question']
+__all__ = ['DEFAULT_K', 'Metric', 'Space', 'SHARED_GENRE', 'sql_literal', 'FilmFilter', 'lacking', 'known_genres', 'check_k',
+           'Question']
 
 # %% ../../nbs/workings/05_question.ipynb #ce83de92
 def sql_literal(value: str | int | float) -> str:
@@ -177,6 +179,30 @@ class FilmFilter:
         return {name: text for name, text in words.items() if text}
 
 
+_ASKED_OF = {
+    "years": ("year", "a year"),
+    "language": ("language", "a language"),
+    "min_vote_count": ("vote_count", "a number of votes"),
+}
+
+
+def lacking(films: pd.DataFrame, where: FilmFilter) -> list[str]:
+    """Return what no film has of all that a filter asks for, in a sentence each.
+
+    Examples
+    --------
+    >>> films = pd.DataFrame({"year": [None, None]})
+    >>> lacking(films, FilmFilter(years=(1980, 1999)))
+    ['No film of this model has a year.']
+    """
+    asked = [_ASKED_OF[name] for name in where.in_words() if name in _ASKED_OF]
+    return [
+        f"No film of this model has {words}."
+        for column, words in asked
+        if column not in films or films[column].isna().all()
+    ]
+
+
 def _years_in_words(years: tuple[int | None, int | None] | None) -> str:
     first, last = years or (None, None)
     if first is not None and last is not None:
@@ -232,15 +258,22 @@ def known_genres(names: Iterable[str] | None, known: Sequence[str]) -> tuple[str
     return tuple(found)
 
 
+DEFAULT_K = 10
+
+
 def check_k(k: int, n_films: int) -> int:
     """Return how many films are wanted, or say that there are not so many.
 
+    Ten are asked for where nobody says how many; of a smaller catalogue these are all that it has.
+
     Examples
     --------
-    >>> check_k(10, 4000)
-    10
+    >>> check_k(10, 4000), check_k(10, 9)
+    (10, 9)
     """
     k = check_whole("k", k)
+    if k == DEFAULT_K and 0 < n_films < k:
+        return n_films
     if k > n_films:
         raise ParameterError(
             f"k={k} is more than there is: beside the film itself the catalogue has {n_films:,} films."
