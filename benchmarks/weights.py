@@ -8,13 +8,15 @@ The films, ratings and keywords are those of `compare.py`, and beside them the b
 people said of its films. Candidates are chosen on one half of the films that are asked about, and of
 the descriptions; they are reported on the other half, which has no say.
 
-**The rule for films.** The weights of version 0.1 are the reference. A candidate is admitted where no
-measure lies below the reference's by more than the interval of their difference allows (the 95 %
-interval of the mean difference, film by film, reaches up to 0), and genre Jaccard, which genres and years
-alone can raise, is at least 0.65. Of those admitted, the best mean of ranks over all measures but genre
-Jaccard decides.
+**The rule for films.** The first version's similarity is the reference. A candidate is admitted where it is
+better on every measure but genre Jaccard, and beyond doubt: the 95 % interval of the mean difference,
+film by film, lies above 0. Genre Jaccard, which genres and years alone can raise, has a floor: 0.65,
+and 0.05 more because other catalogues come out lower. Of those admitted, the best mean of ranks over all
+measures but genre Jaccard decides.
 
 **The rule for texts.** The best mean of ranks over the three measures of known item alone.
+
+Only ratios of weights count, so that the reader's is 1 in every candidate.
 """
 
 from __future__ import annotations
@@ -35,8 +37,18 @@ Scores = Callable[[np.ndarray], np.ndarray]
 
 # The first version's similarity: documents and word means, genres, title, and years on half a circle.
 REFERENCE: Weights = {"plot": 1, "genres": 0.36, "title": 0.16, "arc": 1}
-JACCARD_FLOOR = 0.65
+JACCARD_FLOOR = 0.65 + 0.05
 K = 10
+
+FILM_GRID = {
+    "plot": (0.5, 1),
+    "words": (2, 3, 4),
+    "reader": (1,),
+    "genres": (0.5, 0.7, 0.9, 1.1),
+    "title": (0.16, 0.3),
+    "year": (0.25, 0.5, 0.75, 1),
+}
+TEXT_GRID = {"plot": (0, 0.25, 0.5, 1), "words": (1, 2, 4), "reader": (1,), "genres": (0, 0.2, 0.4)}
 
 
 # ---- one measure, whatever the weights are -------------------------------------------------------
@@ -90,9 +102,7 @@ class Part:
             return np.take_along_axis(table, kept, axis=1)
 
         cosines = {name: take(table) for name, table in self.cosines.items()}
-        return replace(
-            self, cosines=cosines, allowed=take(self.allowed), gains=take(self.gains)
-        )
+        return replace(self, cosines=cosines, allowed=take(self.allowed), gains=take(self.gains))
 
     def with_block(self, name: str, scores: Scores) -> Part:
         """Return the same part with another block, or with one more."""
@@ -254,12 +264,12 @@ def half_of(n: int, random_state: int = 42) -> np.ndarray:
     return mask
 
 
-def falls_below(values: np.ndarray, reference: np.ndarray) -> bool:
-    """Is a measure lower than the reference's, film by film, by more than the interval allows?"""
+def is_better(values: np.ndarray, reference: np.ndarray) -> bool:
+    """Is a measure higher than the reference's, film by film, by more than the interval?"""
     from movrec.workings.measures import Bootstrap
 
-    difference = values - reference
-    return bool(difference.mean() < 0 and Bootstrap().measure(difference).high < 0)
+    difference = np.asarray(values - reference, dtype=float)
+    return bool(difference.mean() > 0 and Bootstrap().measure(difference).low > 0)
 
 
 def admitted(values: list[dict[str, np.ndarray]], reference: dict[str, np.ndarray]) -> np.ndarray:
@@ -269,7 +279,7 @@ def admitted(values: list[dict[str, np.ndarray]], reference: dict[str, np.ndarra
         return all(
             own[name].mean() >= JACCARD_FLOOR
             if name.startswith("genre_jaccard")
-            else not falls_below(own[name], reference[name])
+            else is_better(own[name], reference[name])
             for name in own
         )
 
@@ -292,7 +302,7 @@ def choose(
     """
     may = np.ones(len(values), bool) if reference is None else admitted(values, reference)
     if not may.any():
-        raise ValueError("the rule admits no candidate: each of them loses on some measure")
+        raise ValueError("the rule admits no candidate: none is better on every measure")
     ranks = np.full(len(values), np.inf)
     ranks[may] = mean_of_ranks([own for own, admit in zip(values, may) if admit])
     return int(ranks.argmin())
