@@ -34,7 +34,8 @@ _MODULE_OF = {
     "GenreClassifier": "classifier",
     "JoinedSpace": "space",
     "Recommender": "recommend",
-    "diversify": "recommend",
+    "diversify": "workings.answers",
+    "Explanation": "workings.explain",
     "evaluate": "evaluation",
     "compare": "evaluation",
     "SearchBox": "search_box",
@@ -52,15 +53,16 @@ if _TYPE_CHECKING:  # for editors and type checkers, which do not follow __getat
     from .ingest import load_sample as load_sample
     from .ingest import read_movies as read_movies
     from .recommend import Recommender as Recommender
-    from .recommend import diversify as diversify
     from .search_box import SearchBox as SearchBox
     from .space import JoinedSpace as JoinedSpace
+    from .workings.answers import diversify as diversify
     from .workings.core import CatalogueError as CatalogueError
     from .workings.core import ModelError as ModelError
     from .workings.core import MovrecError as MovrecError
     from .workings.core import NotFittedError as NotFittedError
     from .workings.core import ParameterError as ParameterError
     from .workings.core import QueryError as QueryError
+    from .workings.explain import Explanation as Explanation
     from .workings.reader import StaticReader as StaticReader
     from .workings.report import IngestReport as IngestReport
     from .workings.sentence import SentenceEmbedder as SentenceEmbedder

@@ -14,7 +14,8 @@ import ipywidgets as widgets
 import pandas as pd
 import traitlets
 
-from .recommend import Answer, Recommender
+from .recommend import Recommender
+from .workings.answers import Answer
 from .workings.cards import Results, style_html
 from .workings.latest import LatestOnly
 from .workings.panels import Inputs, Screen

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..store import Candidates
 from .core import check_choice
 from .folders import write_table
 from .genres import genre_matrix
-from ..store import Candidates
 from .model import FilmModel
 from .question import Space, check_k
 from .weights import BLOCKS, Weights, resolve_weights

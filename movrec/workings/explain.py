@@ -118,7 +118,7 @@ def years_apart(years: Sequence[int], year: Any) -> list[str]:
     return [near] if gap <= 10 else []
 
 # %% ../../nbs/workings/06_explain.ipynb #24ea9d0c
-_NEAR = 0.6  # the least cosine of two words that are shown as near in meaning
+_NEAR = 0.58  # the least cosine of two words that are shown as near in meaning
 
 
 def near_words(

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from movrec.workings.terms import TermFeatures
 
 # %% auto #0
-__all__ = ['catalogue_facts', 'new_manifest', 'model_card', 'Catalogue', 'check_enough', 'write_model', 'add_films', 'FilmModel']
+__all__ = ['catalogue_facts', 'new_manifest', 'model_card', 'Catalogue', 'check_enough', 'write_model', 'add_films', 'Parts',
+           'FilmModel']
 
 # %% ../../nbs/workings/06_model.ipynb #b3c8ce71
 def _installed(package: str) -> str | None:
@@ -302,7 +303,7 @@ def add_films(model: FilmModel, films: pd.DataFrame) -> int:
     write_manifest(model.path, model.manifest)
     return len(films)
 
-
+# %% ../../nbs/workings/06_model.ipynb #pa4750f0
 class _Readings:
     """The readings of the plots that were asked for last: each is embedded and classified once."""
 
@@ -325,8 +326,77 @@ class _Readings:
                 self._kept.popitem(last=False)
             return reading
 
+
+class Parts:
+    """What was learned from the texts of a catalogue, each part loaded when it is first needed.
+
+    Parameters
+    ----------
+    path : Path
+        The model folder.
+    manifest : dict
+        What the folder says of itself.
+    space : JoinedSpace
+        The folder's space.
+
+    Examples
+    --------
+    >>> parts = Parts(recommender.path, recommender.manifest, recommender.space)
+    >>> parts.words.language_
+    'english'
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any], space: JoinedSpace) -> None:
+        self.path, self.manifest, self.space = path, manifest, space
+        self._readings = _Readings()
+
+    @cached_property
+    def text_model(self) -> TextModel:
+        """The models that read a text. A film of the catalogue does not need them, so gensim and
+        torch, slow to import, are loaded by the first question about a text."""
+        fields = self.manifest["text_fields"]
+        return TextModel.load(self.path, fields, self.space, self.words, self.reader)
+
+    @cached_property
+    def words(self) -> WordWeights:
+        """How much each word of the catalogue tells."""
+        return WordWeights.load(self.path / "words")
+
+    @cached_property
+    def reader(self) -> Embedder | None:
+        """What knows the language from outside the catalogue, or None."""
+        return load_embedder(self.path / "reader") if (self.path / "reader").exists() else None
+
+    def word_texts(self, films: pd.DataFrame) -> list[str]:
+        """Return the texts of films whose words are compared."""
+        return film_texts(films, word_fields(films, self.manifest["text_fields"]))
+
+    @property
+    def embedder(self) -> Embedder:
+        """The fitted embedder; take it out and use it."""
+        return self.text_model.embedder
+
+    @property
+    def classifier(self) -> GenreClassifier:
+        """The fitted classifier of genres."""
+        return self.text_model.classifier
+
+    def read_films(self, films: pd.DataFrame) -> Reading:
+        """Return what is read in the texts of films; of several threads, one reads at a time."""
+        return self._readings.of_films(films, self.text_model)
+
+    def read_plot(self, plot: Plot) -> Reading:
+        """Return what is read in a plot; of the plots asked for last it is remembered.
+
+        Raises
+        ------
+        ParameterError
+            The embedder knows none of its words.
+        """
+        return self._readings.of(plot, self.text_model)
+
 # %% ../../nbs/workings/06_model.ipynb #3844b409
-class FilmModel(Catalogue):
+class FilmModel(Catalogue, Parts):
     """A model folder, open: the films, their vectors, and what was learned from their texts.
 
     Make one with `build` or `open`.
@@ -355,9 +425,9 @@ class FilmModel(Catalogue):
     def __init__(
         self, path: Path, manifest: dict[str, Any], space: JoinedSpace, store: FilmStore
     ) -> None:
-        super().__init__(store.films())
-        self.path, self.manifest, self.space, self.store = path, manifest, space, store
-        self._readings = _Readings()
+        Catalogue.__init__(self, store.films())
+        Parts.__init__(self, path, manifest, space)
+        self.store = store
 
     @classmethod
     def build(
@@ -467,37 +537,6 @@ class FilmModel(Catalogue):
     def _repr_html_(self) -> str:
         return model_card(type(self).__name__, self.path, self.manifest)
 
-    @cached_property
-    def text_model(self) -> TextModel:
-        """The models that read a text. A film of the catalogue does not need them, so gensim and
-        torch, slow to import, are loaded by the first question about a text."""
-        fields = self.manifest["text_fields"]
-        return TextModel.load(self.path, fields, self.space, self.words, self.reader)
-
-    @cached_property
-    def words(self) -> WordWeights:
-        """How much each word of the catalogue tells."""
-        return WordWeights.load(self.path / "words")
-
-    @cached_property
-    def reader(self) -> Embedder | None:
-        """What knows the language from outside the catalogue, or None."""
-        return load_embedder(self.path / "reader") if (self.path / "reader").exists() else None
-
-    def word_texts(self, films: pd.DataFrame) -> list[str]:
-        """Return the texts of films whose words are compared."""
-        return film_texts(films, word_fields(films, self.manifest["text_fields"]))
-
-    @property
-    def embedder(self) -> Embedder:
-        """The fitted embedder; take it out and use it."""
-        return self.text_model.embedder
-
-    @property
-    def classifier(self) -> GenreClassifier:
-        """The fitted classifier of genres."""
-        return self.text_model.classifier
-
     def add(self, films: pd.DataFrame) -> int:
         """Embed and store new films without training again.
 
@@ -523,20 +562,6 @@ class FilmModel(Catalogue):
         training count for nothing, so build again when many films have been added.
         """
         return add_films(self, films)
-
-    def read_films(self, films: pd.DataFrame) -> Reading:
-        """Return what is read in the texts of films; of several threads, one reads at a time."""
-        return self._readings.of_films(films, self.text_model)
-
-    def read_plot(self, plot: Plot) -> Reading:
-        """Return what is read in a plot; of the plots asked for last it is remembered.
-
-        Raises
-        ------
-        ParameterError
-            The embedder knows none of its words.
-        """
-        return self._readings.of(plot, self.text_model)
 
     def predict_genres(self, overview: str, title: str | None = None) -> pd.DataFrame:
         """Predict the genres of a plot.

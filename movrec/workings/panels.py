@@ -11,7 +11,7 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from ..recommend import Answer
+from .answers import Answer
 from .cards import Results, error_html, film_name, genre_bars_html, status_html
 from .controls import Filters
 from .film_map import MapView
