@@ -21,7 +21,7 @@ from .core import ParameterError, check_real
 from .embedder import unit_rows
 from .explain import Explainer, Explanation
 from .model import FilmModel
-from .question import SHARED_GENRE, FilmFilter, Question, Space
+from .question import SHARED_GENRE, Question, Space, lacking
 from .scores import Evidence, contributions, shares_of, similarities
 from .text import Plot
 from .understanding import Asked, understand
@@ -211,6 +211,7 @@ def answer_question(model: FilmModel, question: Question) -> Answer:
 
     Examples
     --------
+    >>> from movrec.workings.text import Plot
     >>> answer_question(recommender, Question(plot=Plot("A toy is lost."), k=2)).films.shape[0]
     2
     """
@@ -228,11 +229,12 @@ def hints(model: FilmModel, question: Question) -> list[str]:
 
     Examples
     --------
+    >>> from movrec.workings.question import FilmFilter
     >>> nothing = Question((862,), where=FilmFilter(years=(1800, 1801)), match_genres=False)
     >>> hints(recommender, nothing)
     ['Leave out “from 1800 to 1801” and there are 10 or more.']
     """
-    found = []
+    found = lacking(model.films, question.where)
     for words, looser in question.loosened():
         n_films = len(answer_question(model, replace(looser, diversity=0.0)).films)
         count = f"{n_films} or more" if n_films >= question.k else str(n_films)

@@ -138,7 +138,7 @@ def question_about(
 
     Examples
     --------
-    >>> question_about(recommender, (862,), k=5, exclude=["Heat"], more=["toys"]).more
+    >>> question_about(recommender, (862,), k=5, exclude=["Shrek"], more=["toys"]).more
     ('toys',)
     """
     return Question(

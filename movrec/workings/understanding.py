@@ -60,6 +60,7 @@ def evidence_of_reading(model: FilmModel, reading: Reading) -> Evidence:
 
     Examples
     --------
+    >>> from movrec.workings.text import Plot
     >>> reading = recommender.read_plot(Plot("A toy is lost in a big house."))
     >>> sorted(evidence_of_reading(recommender, reading).terms)
     ['big', 'house', 'lost', 'toy']
