@@ -98,7 +98,7 @@ def test_film_texts_wants_a_list_of_fields(fields):
         ("Mr. Fox of the U.S.S. Alpha", ["mr", "fox", "of", "the", "u.s.s", "alpha"]),
         ("sci-fi", ["sci-fi"]),
         ("Amélie\nParis", ["amélie", "paris"]),
-        ("七人の侍", ["七人の侍"]),
+        ("七人の侍", ["七人", "人の", "の侍"]),
         ("", []),
         (" \n -- ...", []),
     ],

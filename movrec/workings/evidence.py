@@ -16,6 +16,7 @@ from .columns import REQUIRED_COLUMNS
 from .core import clean_text, is_missing, shorten
 from .genre_cells import GenreReader, is_known_genre, unify_spellings
 from .layouts import KAGGLE, Layout
+from .scripts import WITHOUT_BLANKS
 
 # %% auto #0
 __all__ = ['number_films', 'move_years', 'leave_out_columns', 'odd_things', 'ParsedFilms', 'parse_films']
@@ -151,12 +152,6 @@ def leave_out_columns(
     return table, replace(layout, columns=columns), notices
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-warnings-code
-# Chinese, Japanese, Thai, Lao, Burmese and Khmer letters
-_WITHOUT_BLANKS = re.compile(
-    "[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"
-)
-
-
 def odd_things(table: pd.DataFrame) -> list[str]:
     """Return what is odd about the films of a catalogue as a whole.
 
@@ -180,7 +175,7 @@ def odd_things(table: pd.DataFrame) -> list[str]:
             "there another mark between genres?"
         )
     plots = " ".join(plot[:500] for plot in table["overview"].head(200) if isinstance(plot, str))
-    if len(_WITHOUT_BLANKS.findall(plots)) > 0.5 * sum(map(str.isalpha, plots)) > 0:
+    if sum(map(len, WITHOUT_BLANKS.findall(plots))) > 0.5 * sum(map(str.isalpha, plots)) > 0:
         found.append(
             "the words of the plots are not separated by blanks: they are read as pairs of characters"
         )

@@ -16,7 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .cells import strip_markup
 from .core import CatalogueError, ParameterError
+from .scripts import WITHOUT_BLANKS, cut_into_pairs, plain_marks
+
 
 # %% auto #0
 __all__ = ['DEFAULT_TEXT_FIELDS', 'film_texts', 'tokenize', 'check_texts', 'plain_text', 'has_article', 'normalize_title', 'Plot']
@@ -91,25 +94,14 @@ def film_texts(films: pd.DataFrame, text_fields: Sequence[str] = DEFAULT_TEXT_FI
 # NLTK's tokenizer splits off a full stop at the end of its input only, so it is given one
 # sentence at a time. This splits after ". ", "? " or "! " (closing quotes go with it).
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]»]*\s+|\n+")
-# Printed punctuation that the tokenizer would leave glued to a word, and what it knows instead.
-_PLAIN_PUNCTUATION = str.maketrans(
-    {
-        "’": "'",
-        "‘": "'",
-        "“": '"',
-        "”": '"',
-        "…": " ... ",
-        "—": " -- ",
-        "–": " -- ",
-    }
-)
 
 
 def tokenize(text: str) -> list[str]:
     """Split a text into lower-case word tokens.
 
     The Penn Treebank tokenizer of NLTK is used sentence by sentence; tokens without a letter
-    or a digit (punctuation) are dropped. Nothing is downloaded.
+    or a digit (punctuation) are dropped, and HTML is taken out. Scripts without blanks are cut
+    into pairs of characters. Nothing is downloaded.
 
     Parameters
     ----------
@@ -142,10 +134,14 @@ def tokenize(text: str) -> list[str]:
 def _tokens(text: str) -> tuple[str, ...]:
     from nltk.tokenize import word_tokenize
 
+    if "<" in text or "&" in text:
+        text = strip_markup(text)
     tokens: list[str] = []
-    for sentence in _SENTENCE_END.split(text.lower().translate(_PLAIN_PUNCTUATION)):
+    for sentence in _SENTENCE_END.split(plain_marks(text.lower())):
         # preserve_line=True: without it NLTK wants a sentence model that has to be downloaded.
         tokens += word_tokenize(sentence, preserve_line=True)
+    if not text.isascii() and WITHOUT_BLANKS.search(text):
+        tokens = [piece for token in tokens for piece in cut_into_pairs(token)]
     # Interned: a word that occurs a thousand times is kept once.
     return tuple(sys.intern(token) for token in tokens if any(map(str.isalnum, token)))
 
