@@ -20,7 +20,6 @@ from .cells import strip_markup
 from .core import CatalogueError, ParameterError
 from .scripts import WITHOUT_BLANKS, cut_into_pairs, plain_marks
 
-
 # %% auto #0
 __all__ = ['DEFAULT_TEXT_FIELDS', 'film_texts', 'tokenize', 'check_texts', 'plain_text', 'has_article', 'normalize_title', 'Plot']
 
