@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -22,24 +22,26 @@ from .workings.catalogues import Columns, Encoding, column_lines, columns_of, la
 from movrec.workings.terminal import (
     check_question,
     close_stdout,
+    film_records,
+    films_of,
+    filters_of,
     given_text,
     log_on_stderr,
     make_console,
-    names_of,
     print_json,
     print_path,
-    recommend_films,
+    question_of,
     records_of,
     replace_what_cannot_be_printed,
     say,
+    weights_of,
     what_to_loosen,
-    years_of,
 )
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from movrec.recommend import Recommender
+    from movrec.recommend import Answer, Recommender
     from movrec.workings.question import Space
 
 # %% ../nbs/09_cli.ipynb #0de4a637
@@ -197,48 +199,105 @@ def _recommend(
     film_ids: typed.FilmIds = None,
     text: typed.PlotText = None,
     text_title: typed.PlotTitle = None,
+    disliked: typed.Disliked = None,
+    more: typed.More = None,
+    less: typed.Less = None,
+    weights: typed.WeightsText = None,
     genres: typed.Genres = None,
     exclude_genres: typed.ExcludedGenres = None,
     years: typed.Years = None,
     language: typed.Language = None,
     min_votes: typed.MinVotes = None,
-    any_genre: typed.AnyGenre = False,
+    match_genres: typed.MatchGenres = None,
     excluded: typed.Not = None,
     diversity: typed.Diverse = 0.0,
     space: typed.SpaceName = "joined",
+    why: typed.Why = False,
     model: typed.Model = typed.DEFAULT_MODEL,
     as_json: typed.Json = False,
 ) -> None:
     from movrec.recommend import Recommender
     from movrec.workings.text import Plot
 
-    options: dict[str, Any] = {
-        "k": k,
-        "genres": names_of(genres),
-        "exclude_genres": names_of(exclude_genres),
-        "years": years_of(years),
-        "language": language,
-        "min_vote_count": min_votes,
-        "match_genres": False if any_genre else None,
-        "exclude": excluded or [],
-        "diversity": diversity,
-        "space": space,
-    }
-    titles, film_ids = titles or [], film_ids or []
-    check_question(titles, film_ids, year, text, text_title)
+    named: list[str | int] = [*(titles or []), *(film_ids or [])]
+    check_question(titles or [], film_ids or [], year, text, text_title)
+    filters = filters_of(genres, exclude_genres, years, language, min_votes)
+    counted = weights_of(weights)
     recommender = Recommender.open(model)
-    if text is None:
-        plot = None
-        found = recommend_films(recommender, [*titles, *film_ids], year=year, **options)
-    else:
-        plot = Plot(given_text(text), text_title or "")
-        found = recommender.recommend_for_text(plot.overview, plot.title, **options)
+    question = question_of(
+        recommender,
+        films_of(recommender, named, year) if text is None else (),
+        None if text is None else Plot(given_text(text), text_title or ""),
+        k=k,
+        filters=filters,
+        disliked=disliked,
+        excluded=excluded,
+        more=tuple(more or ()),
+        less=tuple(less or ()),
+        weights=counted,
+        match_genres=match_genres,
+        diversity=diversity,
+        space=cast("Space", space),
+    )
+    _print_answer(recommender, recommender.answer(question), as_json, why)
+
+# %% ../nbs/09_cli.ipynb #cli-search
+def _print_answer(
+    recommender: "Recommender", answer: "Answer", as_json: bool, why: bool, words: str = ""
+) -> None:
+    """Print films as a table or as JSON, with reasons where they are wanted."""
+    reasons = recommender.explain_all(answer) if why else []
     if as_json:
-        print_json(records_of(found))
+        print_json(film_records(answer.films, reasons))
         return
-    tables.print_films(found, make_console())
-    for hint in what_to_loosen(recommender, found, plot, options) if found.empty else ():
+    if words:
+        tables.print_words(answer.films, make_console(), words, reasons)
+    else:
+        unlike = records_of(recommender.films_of(answer.question.disliked)[["title", "year"]])
+        line = tables.heading(answer, unlike)
+        tables.print_films(answer.films, make_console(), line, reasons)
+    for hint in what_to_loosen(recommender, answer):
         say(hint)
+
+
+@app.command(
+    "search",
+    help="Find films by words in their titles and overviews.",
+    epilog='Example: movrec search "mountain rescue" --years 2000:',
+)
+def _search(
+    words: typed.SearchedWords,
+    k: typed.K = 10,
+    genres: typed.Genres = None,
+    exclude_genres: typed.ExcludedGenres = None,
+    years: typed.Years = None,
+    language: typed.Language = None,
+    min_votes: typed.MinVotes = None,
+    excluded: typed.Not = None,
+    why: typed.Why = False,
+    model: typed.Model = typed.DEFAULT_MODEL,
+    as_json: typed.Json = False,
+) -> None:
+    from movrec.recommend import Recommender
+    from movrec.workings.core import ParameterError
+    from movrec.workings.text import Plot
+    from movrec.workings.weights import only
+
+    words = given_text(words).strip()
+    if not words:
+        raise ParameterError('Say which words to look for: movrec search "mountain rescue".')
+    filters = filters_of(genres, exclude_genres, years, language, min_votes)
+    recommender = Recommender.open(model)
+    question = question_of(
+        recommender,
+        plot=Plot(words),
+        k=k,
+        filters=filters,
+        excluded=excluded,
+        weights=only("words"),
+    )
+    answer = recommender.answer(question)
+    _print_answer(recommender, answer, as_json, why, words)
 
 # %% ../nbs/09_cli.ipynb #d18404d6
 @app.command(

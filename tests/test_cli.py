@@ -22,8 +22,8 @@ from movrec.cli import app, main
 
 START = [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())"]
 COMMANDS = [
-    "build", "recommend", "genres", "info", "evaluate", "add", "export", "embeddings", "download",
-    "app", "lab", "demo", "layouts",
+    "build", "recommend", "search", "genres", "info", "evaluate", "add", "export", "embeddings",
+    "download", "app", "lab", "demo", "layouts",
 ]  # fmt: skip
 # What changes how a program prints, or which model it takes.
 VARIABLES = [
@@ -240,8 +240,20 @@ def test_the_command_answers_what_the_recommender_answers(movrec):
         (["Aladdin", "--year", "2019"], recommender.recommend("Aladdin", year=2019)),
         (["--id", "862"], recommender.recommend(862)),
         (["Alien", "--id", "862"], recommender.recommend(["Alien", 862])),
-        (["Alien", "--any-genre", "--space", "document", "--metric", "l2"],
-         recommender.recommend("Alien", match_genres=False, space="document", metric="l2")),
+        (["Alien", "--any-genre", "--space", "document"],
+         recommender.recommend("Alien", match_genres=False, space="document")),
+        (["Alien", "--no-match-genres"], recommender.recommend("Alien", match_genres=False)),
+        (["--text", "A robot is lost in space.", "--match-genres"],
+         recommender.recommend_for_text("A robot is lost in space.", match_genres=True)),
+        (["Alien", "--weights", "theme"], recommender.recommend("Alien", weights="theme")),
+        (["Alien", "--weights", "words=2, year=0"],
+         recommender.recommend("Alien", weights={"words": 2, "year": 0})),
+        (["Alien", "--weights", "era,genres=0"],
+         recommender.recommend("Alien", weights={"preset": "era", "genres": 0})),
+        (["Alien", "--more", "androids", "--more", "war", "--less", "Japan"],
+         recommender.recommend("Alien", more=["androids", "war"], less=["Japan"])),
+        (["Alien", "--dislike", "Toy Story", "--dislike", "Aliens"],
+         recommender.recommend("Alien", disliked=["Toy Story", "Aliens"])),
         (["--text", "A robot is lost in space.", "--title", "Lost"],
          recommender.recommend_for_text("A robot is lost in space.", "Lost")),
         (["Toy Story", "--not", "Toy Story 3", "--not", "Aladdin (1992)"],
@@ -254,6 +266,107 @@ def test_the_command_answers_what_the_recommender_answers(movrec):
         code, out, err = movrec("recommend", *arguments, "--json")
         assert code == 0, err
         assert [film["id"] for film in json.loads(out)] == expected["id"].tolist()
+
+
+@pytest.mark.parametrize(
+    "weights", ["thene", "wrods=2", "words=much", "words=-1", "words", "words=1,words=2", "", ",",
+                "theme,mood", "year=nan", "words=0,plot=0,reader=0,genres=0,title=0,year=0"],
+)  # fmt: skip
+def test_weights_that_cannot_be(movrec, weights):
+    code, out, err = movrec("recommend", "Alien", "--weights", weights)
+    assert code == 2 and out == "" and is_one_sentence(err)
+    # It is told before the model is opened.
+    assert movrec("recommend", "Alien", "--weights", weights, "--model", "nowhere")[2] == err
+
+
+def test_why(movrec):
+    code, out, err = movrec("recommend", "Toy Story", "-k", "3", "--why")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80 and "\x1b" not in out
+    assert lines[0] == "Films like Toy Story (1995)" and lines[-1].startswith("All have one of")
+    bars = [line.strip() for line in lines if re.fullmatch(r"    [pwrgty]+·*", line)]
+    sums = [line for line in lines if re.match(r"    0\.\d\d = ", line)]
+    assert len(bars) == len(sums) == 3 and all(len(bar) == 50 for bar in bars)
+    for bar, line in zip(bars, sums):
+        total, *parts = map(float, re.findall(r"-?\d\.\d\d", line.replace("- ", "-")))
+        assert abs(sum(parts) - total) < 0.04
+        assert abs(bar.count("·") - 50 * (1 - total)) <= 1
+        first = re.search(r"= (\w+)", line)[1]
+        assert bar[0] == first[0], "the strongest comes first"
+    assert "Same series: Toy Story Collection" in " ".join(out.split())
+    code, out, err = movrec("recommend", "[REC]", "-k", "1", "--why", "--text", "x")
+    assert code == 2 and is_one_sentence(err)
+
+
+def test_why_is_coloured_on_a_terminal_and_plain_with_no_color(movrec, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[" in movrec("recommend", "Toy Story", "-k", "1", "--why")[1]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in movrec("recommend", "Toy Story", "-k", "1", "--why")[1]
+
+
+def test_the_contributions_add_up_in_json(movrec):
+    for more in ([], ["--why"], ["--weights", "mood"], ["--less", "space", "--why"]):
+        films = json.loads(movrec("recommend", "Alien", "--json", *more)[1])
+        for film in films:
+            assert abs(sum(film["contributions"].values()) - film["similarity"]) < 1e-6
+            assert ("evidence" in film) == ("--why" in more)
+    assert set(films[0]["evidence"]) == set(films[0]["contributions"])
+    assert all(isinstance(words, list) for words in films[0]["evidence"].values())
+
+
+def test_the_first_line_says_what_was_asked(movrec):
+    asked = ["Alien", "--dislike", "Toy Story", "--more", "androids", "--less", "sea"]
+    first = movrec("recommend", *asked, "-k", "1")[1].splitlines()[0]
+    assert first == "Films like Alien (1979), unlike Toy Story (1995), more “androids”, less “sea”"
+    first = movrec("recommend", "--text", "A robot.", "--more", "war", "-k", "1")[1].splitlines()[0]
+    assert first == "Films like this plot, more “war”"
+
+
+def test_a_text_is_not_walled_in_by_its_genres(movrec):
+    plot = "A robot is lost in space and looks for its way home."
+    assert "All have one" not in movrec("recommend", "--text", plot)[1]
+    assert "All have one" in movrec("recommend", "--text", plot, "--match-genres")[1]
+
+
+def test_search_by_words(movrec):
+    from movrec.recommend import Recommender
+
+    recommender = Recommender.open("movrec-model")
+    code, out, err = movrec("search", "limits that are vertical", "-k", "3")
+    assert (code, err) == (0, "")
+    assert out.startswith("Films with the words “limits that are vertical”\n")
+    assert "Vertical Limit" in out and "All have one" not in out
+    filters = ["--years", "2000:", "--genres", "Drama", "--not", "Alien", "-k", "4"]
+    found = json.loads(movrec("search", "love and war", *filters, "--json")[1])
+    expected = recommender.search(
+        "love and war", 4, years=(2000, None), genres=["Drama"], exclude=["Alien"]
+    )
+    assert [film["id"] for film in found] == expected["id"].tolist()
+    assert all(film["contributions"]["words"] == film["similarity"] for film in found)
+    text = " ".join(movrec("search", "mountain", "-k", "2", "--why")[1].split())
+    assert "Shared words: " in text and "= words" in text
+
+
+def test_search_that_finds_nothing(movrec):
+    code, out, err = movrec("search", "zzqxy")
+    assert (code, err) == (0, "") and "None: no film" in out and "these words" in out
+    code, out, err = movrec("search", "mountain", "--years", "1800:1801")
+    assert code == 0 and err.startswith("Leave out “from 1800 to 1801” and there are ")
+    assert movrec("search", "zzqxy", "--json") == (0, "[]\n", "")
+    for words in ("", "  "):
+        code, out, err = movrec("search", words)
+        assert code == 2 and out == "" and is_one_sentence(err)
+
+
+def test_a_title_that_is_a_guess_is_a_question(movrec):
+    code, out, err = movrec("recommend", "vertcal limit", "-k", "1")
+    assert code == 0 and out.startswith("Films like Vertical Limit (2000)")
+    code, out, err = movrec("recommend", "the room")
+    assert code == 2 and is_one_sentence(err) and "Room" in err
+    code, out, err = movrec("recommend", "lord of the rings 2", "-k", "1")
+    assert code == 0 and out.startswith("Films like The Lord of the Rings: The Two Towers (2002)")
 
 
 def test_a_plot_may_come_through_stdin(folder):
@@ -584,7 +697,15 @@ MISTAKES = {
     "no years at all": (["recommend", "Alien", "--years", ":"], "1990:1999"),
     "years that run backwards": (["recommend", "Alien", "--years", "1999:1990"], "1999"),
     "an unknown space": (["recommend", "Alien", "--space", "outer"], "joined"),
-    "an unknown metric": (["recommend", "Alien", "--metric", "miles"], "cosine"),
+    "an unknown preset": (["recommend", "Alien", "--weights", "moody"], "mood"),
+    "words without a space for them": (
+        ["recommend", "Alien", "--space", "document", "--more", "war"],
+        "joined space",
+    ),
+    "a film to dislike that is not there": (
+        ["recommend", "Alien", "--dislike", "Toy Story 9"],
+        "Toy Story 3",
+    ),
     "a film that cannot be left out": (
         ["recommend", "Alien", "--not", "Toy Story 9"],
         "Toy Story 3",
