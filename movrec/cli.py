@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -22,7 +22,6 @@ from .workings.catalogues import Columns, Encoding, column_lines, columns_of, la
 from movrec.workings.terminal import (
     check_question,
     close_stdout,
-    film_records,
     films_of,
     filters_of,
     given_text,
@@ -35,13 +34,12 @@ from movrec.workings.terminal import (
     replace_what_cannot_be_printed,
     say,
     weights_of,
-    what_to_loosen,
 )
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from movrec.recommend import Answer, Recommender
+    from movrec.recommend import Recommender
     from movrec.workings.question import Space
 
 # %% ../nbs/09_cli.ipynb #0de4a637
@@ -239,27 +237,9 @@ def _recommend(
         diversity=diversity,
         space=cast("Space", space),
     )
-    _print_answer(recommender, recommender.answer(question), as_json, why)
+    tables.print_answer(recommender, recommender.answer(question), as_json, why)
 
-# %% ../nbs/09_cli.ipynb #cli-search
-def _print_answer(
-    recommender: "Recommender", answer: "Answer", as_json: bool, why: bool, words: str = ""
-) -> None:
-    """Print films as a table or as JSON, with reasons where they are wanted."""
-    reasons = recommender.explain_all(answer) if why else []
-    if as_json:
-        print_json(film_records(answer.films, reasons))
-        return
-    if words:
-        tables.print_words(answer.films, make_console(), words, reasons)
-    else:
-        unlike = records_of(recommender.films_of(answer.question.disliked)[["title", "year"]])
-        line = tables.heading(answer, unlike)
-        tables.print_films(answer.films, make_console(), line, reasons)
-    for hint in what_to_loosen(recommender, answer):
-        say(hint)
-
-
+# %% ../nbs/09_cli.ipynb #d18404d6
 @app.command(
     "search",
     help="Find films by words in their titles and overviews.",
@@ -297,9 +277,9 @@ def _search(
         weights=only("words"),
     )
     answer = recommender.answer(question)
-    _print_answer(recommender, answer, as_json, why, words)
+    tables.print_answer(recommender, answer, as_json, why, words)
 
-# %% ../nbs/09_cli.ipynb #d18404d6
+
 @app.command(
     "genres",
     help="Predict the genres of a plot.",
@@ -318,22 +298,6 @@ def _genres(
         print_json(records_of(genres))
     else:
         make_console().print(tables.genre_table(genres))
-
-
-@app.command(
-    "info",
-    help="Say what is in a model, and check that it is intact.",
-    epilog="Example: movrec info --model my-model",
-)
-def _info(model: typed.Model = typed.DEFAULT_MODEL, as_json: typed.Json = False) -> None:
-    from movrec.recommend import Recommender
-
-    recommender = Recommender.open(model)
-    if as_json:
-        manifest = {key: value for key, value in recommender.manifest.items() if key != "files"}
-        print_json({"path": model, **manifest, "genre_names": recommender.genres})
-    else:
-        make_console().print(tables.fact_table(recommender))
 
 # %% ../nbs/09_cli.ipynb #5167b2df
 @app.command(
@@ -402,6 +366,22 @@ def _embeddings(
     print_path(f"Wrote the vectors of {len(recommender.films):,} films to {path}.")
 
 # %% ../nbs/09_cli.ipynb #020b1fe2
+@app.command(
+    "info",
+    help="Say what is in a model, and check that it is intact.",
+    epilog="Example: movrec info --model my-model",
+)
+def _info(model: typed.Model = typed.DEFAULT_MODEL, as_json: typed.Json = False) -> None:
+    from movrec.recommend import Recommender
+
+    recommender = Recommender.open(model)
+    if as_json:
+        manifest = {key: value for key, value in recommender.manifest.items() if key != "files"}
+        print_json({"path": model, **manifest, "genre_names": recommender.genres})
+    else:
+        make_console().print(tables.fact_table(recommender))
+
+
 @app.command(
     "add",
     help="Add films to a model, without training it again.",
