@@ -372,7 +372,7 @@ def test_a_lesson_opens_in_colab_and_can_be_had(site, page, lesson):
 
 
 def test_the_page_on_catalogues_knows_every_column_and_every_reason(page):
-    from movrec.workings.layouts import KAGGLE, REQUIRED_COLUMNS
+    from movrec.workings.columns import REQUIRED_COLUMNS, USUAL_NAMES, squeeze
     from movrec.workings.report import REASONS
 
     rows = {}
@@ -380,9 +380,10 @@ def test_the_page_on_catalogues_knows_every_column_and_every_reason(page):
         cells = [cell.get_text(" ", strip=True) for cell in row.find_all("td")]
         if cells:
             rows.setdefault(cells[0], cells[1:])
-    for column, (*_, kaggle) in KAGGLE.columns.items():
+    for column, usual in USUAL_NAMES.items():
         assert column in rows
-        assert rows[column][0] == (kaggle if kaggle != column else "")
+        for name in rows[column][0].split(";")[0].split(", "):
+            assert squeeze(name) in usual, name
         assert (rows[column][-1] == "required") == (column in REQUIRED_COLUMNS)
     assert set(REASONS) <= set(rows)
 

@@ -1,0 +1,197 @@
+"""The page on one's own catalogue: each of its commands is run, on files in the layouts it names."""
+
+import csv
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+from movrec.cli import main
+from movrec.ingest import read_movies
+
+PAGE = (REPOSITORY / "docs" / "own_catalogue.md").read_text(encoding="utf-8")
+CASES = Path(__file__).parent / "cases" / "catalogues"
+COMMANDS = [
+    line
+    for block in re.findall(r"^```sh\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+]
+with open(CASES / "03-no-id-column" / "no_id.csv", encoding="utf-8", newline="") as file:
+    FILMS = list(csv.DictReader(file))
+
+
+def line_of(layout, film, number):
+    """Return an invented film as a record of a layout, with all of that layout's columns."""
+    names = film["genres"].split("|")
+    return {
+        "imdb_top_1000.csv": {
+            "Poster_Link": "https://example.org/p.jpg", "Series_Title": film["title"],
+            "Released_Year": film["year"], "Certificate": "UA", "Runtime": "142 min",
+            "Genre": ", ".join(names), "IMDB_Rating": "9.3", "Overview": film["overview"],
+            "Meta_score": "80", "Director": "A. Nobody", "Star1": "B", "Star2": "C", "Star3": "D",
+            "Star4": "E", "No_of_Votes": "2343110", "Gross": "28,341,469",
+        },
+        "tmdb_5000_movies.csv": {
+            "budget": "237000000", "genres": json.dumps([{"id": 18, "name": name} for name in names]),
+            "homepage": "", "id": str(19995 + number), "keywords": "[]", "original_language": "en",
+            "original_title": film["title"], "overview": film["overview"], "popularity": "150.4",
+            "production_companies": '[{"name": "Pier Films", "id": 289}]',
+            "production_countries": "[]", "release_date": f"{film['year']}-12-10", "revenue": "1",
+            "runtime": "162.0", "spoken_languages": "[]", "status": "Released",
+            "tagline": "A line on the poster.", "title": film["title"], "vote_average": "7.2",
+            "vote_count": "11800",
+        },
+        "netflix_titles.csv": {
+            "show_id": f"s{number}", "type": "Movie", "title": film["title"], "director": "",
+            "cast": "", "country": "Norway", "date_added": "September 25, 2021",
+            "release_year": film["year"], "rating": "PG-13", "duration": "90 min",
+            "listed_in": ", ".join(names), "description": film["overview"],
+        },
+        "wiki_movie_plots_deduped.csv": {
+            "Release Year": film["year"], "Title": film["title"], "Origin/Ethnicity": "American",
+            "Director": "Unknown", "Cast": "", "Genre": " / ".join(names).lower(),
+            "Wiki Page": "https://en.wikipedia.org/wiki/X", "Plot": film["overview"],
+        },
+        "movies.json": {
+            "_id": {"$oid": f"573a1390f29313caabcd{number:04x}"}, "plot": "Short.",
+            "genres": names, "runtime": {"$numberInt": "96"}, "cast": ["A. Nobody"],
+            "title": film["title"], "fullplot": film["overview"], "languages": ["English"],
+            "released": {"$date": f"{film['year']}-05-01T00:00:00Z"}, "rated": "PG",
+            "year": {"$numberInt": film["year"]}, "countries": ["USA"], "type": "movie",
+            "imdb": {"rating": {"$numberDouble": "6.2"}, "votes": {"$numberInt": "1189"}, "id": 5},
+            "tomatoes": {"viewer": {"rating": 3.0, "numReviews": 184}}, "directors": ["B"],
+        },
+    }[layout]  # fmt: skip
+
+
+def write(path, layout):
+    records = [line_of(layout, film, number) for number, film in enumerate(FILMS, start=1)]
+    if layout.endswith("json"):
+        path.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    else:
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(records[0]))
+            writer.writeheader()
+            writer.writerows(records)
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch, capsys):
+    """Run a command of the page in an empty folder; what `build` would learn from is kept."""
+    from movrec.recommend import Recommender
+
+    monkeypatch.chdir(tmp_path)
+    built = []
+
+    def build(films, out, progress):
+        built.append(films)
+        raise SystemExit  # reading is what is tested here
+
+    monkeypatch.setattr(Recommender, "build", build)
+
+    def shell(command):
+        main(shlex.split(command)[1:])
+        out, err = capsys.readouterr()
+        return (built.pop() if built else None), out, err
+
+    return shell
+
+
+FIVE = {
+    "imdb_top_1000.csv": "imdb-top",
+    "tmdb_5000_movies.csv": "tmdb-5000",
+    "netflix_titles.csv": "netflix",
+    "wiki_movie_plots_deduped.csv": "wikipedia",
+    "movies.json": "mflix",
+}
+
+
+@pytest.mark.parametrize("layout", FIVE)
+def test_a_catalogue_is_built_as_it_is(shell, layout):
+    (command,) = [line for line in COMMANDS if f" {layout} " in line]
+    write(Path(layout), layout)
+    films, out, err = shell(command)
+    assert err == "" and f"Read {layout}: 16 rows, 16 films." in out
+    assert films.attrs["ingest_report"].layout == FIVE[layout]
+    assert films["title"].tolist() == [film["title"] for film in FILMS]
+    assert films["overview"].tolist() == [film["overview"] for film in FILMS]
+    assert films["year"].tolist() == [int(film["year"]) for film in FILMS]
+    names = [[name.casefold() for name in genres] for genres in films["genres"]]
+    assert names == [film["genres"].casefold().split("|") for film in FILMS]
+    assert films["id"].is_unique and films.attrs["ingest_report"].unreadable.empty
+
+
+def test_what_is_said_of_the_five(shell):
+    expected = {
+        "imdb_top_1000.csv": ["title from Series_Title", "numbered by their rows"],
+        "netflix_titles.csv": ["'rating' holds no vote_average", "source_id keeps them"],
+        "movies.json": ["overview from fullplot", "vote_average from imdb.rating"],
+    }
+    for layout, words in expected.items():
+        write(Path(layout), layout)
+        _, out, _ = shell(f"movrec build {layout}")
+        for said in words:
+            assert said in " ".join(out.split())
+
+
+def test_what_is_decided_by_hand(shell):
+    """The page's two options, on a file that needs both."""
+    text = "title,Werk,Notes,kind\nx,Фильм,Девушка находит записку,drama\n"
+    Path("my_films.csv").write_bytes(text.encode("cp1251"))
+    by_columns, by_encoding = [
+        line for line in COMMANDS if "--columns" in line or "--encoding" in line
+    ]
+    _, _, err = shell(by_columns)
+    assert "--encoding cp1251" in err  # the columns are found, the encoding has to be named
+    _, _, err = shell(by_encoding)
+    assert "--columns overview=NAME" in err
+    both = by_encoding + by_columns.partition("my_films.csv")[2].replace(" --out my-model", "")
+    films, out, err = shell(both)
+    assert err == "" and films.loc[0, ["title", "overview"]].tolist() == [
+        "Фильм",
+        "Девушка находит записку",
+    ]
+    assert "title from Werk, genres from kind, overview from Notes" in " ".join(out.split())
+    python = re.search(r'read_movies\("my_films.csv".*?\)(?=`)', PAGE).group()
+    assert eval(python)["title"].tolist() == ["Фильм"]
+
+
+def test_a_pair_without_its_sign(shell):
+    _, _, err = shell("movrec build my_films.csv --columns Series_Title")
+    assert err.startswith("Error: --columns takes COLUMN=NAME, such as title=Series_Title")
+
+
+def test_cells_that_were_left_empty_are_named(shell):
+    text = "title,plot,genre,vote_count,year\nHeat,A thief.,Crime,many,soon\nSalt,A spy.,Crime,12,2010\n"
+    Path("a.csv").write_text(text)
+    _, out, _ = shell("movrec build a.csv")
+    assert "Left empty: year 1, vote_count 1 (the first in row 1: 'soon')." in out
+
+
+def test_the_list_of_layouts(shell):
+    _, out, err = shell("movrec layouts")
+    assert err == ""
+    assert all(name in out for name in (*FIVE.values(), "kaggle", "omdb", "movielens"))
+    assert "title (required): title, movietitle, seriestitle" in out
+
+
+def test_the_smallest_catalogue(tmp_path):  # 21-smallest-catalogue-of-the-docs
+    """The ten films of the page can be learned from, and answer without -k."""
+    from movrec import Doc2VecEmbedder, GenreClassifier, Recommender
+
+    text = re.search(r"^```text\n(id,title.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL).group(1)
+    (tmp_path / "my_films.csv").write_text(text, encoding="utf-8")
+    films = read_movies(tmp_path / "my_films.csv", progress=False)
+    assert len(films) == 10 and films.attrs["ingest_report"].rows_read == 10
+    assert films.attrs["ingest_report"].notices == []
+    recommender = Recommender.build(
+        films,
+        tmp_path / "my-model",
+        embedder=Doc2VecEmbedder(epochs=2, progress=False),
+        classifier=GenreClassifier(epochs=2, networks=1, progress=False),
+        progress=False,
+    )
+    assert len(recommender.recommend("Salt", match_genres=False)) == 9
