@@ -91,7 +91,7 @@ def shared_title_words(titles: Iterable[str], title: str, rarity: Mapping[str, f
             if not (found and found[-1][-1] == words[place - 1]):
                 found.append([words[place - 1]])
             found[-1].append(word)
-        elif _is_rare(word, rarity) and any(word in other for other in others):
+        elif any(word in other for other in others) and _is_rare(word, rarity):
             found.append([word])
     return list(dict.fromkeys(" ".join(run) for run in found))
 
@@ -319,21 +319,23 @@ class Explainer:
         words = self.words.transform(texts)
         written = [spellings(text, self.words.language_) for text in texts]
         pairs = self._near(words, texts)
-        series = set(self.asked["collection"].dropna()) if "collection" in self.asked else set()
-        titles, years = self.asked["title"].tolist(), self.asked["year"].dropna().tolist()
+        asked = self.asked
+        series = set(asked["collection"].dropna()) if "collection" in asked else set()
+        titles, years = asked["title"].tolist(), asked["year"].dropna().tolist()
+        same = films["collection"].tolist() if "collection" in films else [None] * len(films)
+        shown = zip(films["title"].tolist(), films["genres"].tolist(), films["year"].tolist(), same)
         found = []
-        for row, film in enumerate(films.to_dict("records")):
-            collection = film.get("collection")
+        for row, (title, genres, year, collection) in enumerate(shown):
             evidence = {
                 "plot": [],
                 "words": shared_words(self.evidence.words, words.row(row), written[row]),
                 "reader": pairs[row],
-                "genres": [genre for genre in film["genres"] if genre in self.genres],
-                "title": shared_title_words(titles, film["title"], self.rarity),
-                "year": years_apart(years, film["year"]),
+                "genres": [genre for genre in genres if genre in self.genres],
+                "title": shared_title_words(titles, title, self.rarity),
+                "year": years_apart(years, year),
             }
-            same = str(collection) if collection in series else None
-            found.append(Explanation(sum(parts[row].values()), dict(parts[row]), evidence, same))
+            kept = str(collection) if collection in series else None
+            found.append(Explanation(sum(parts[row].values()), dict(parts[row]), evidence, kept))
         return found
 
     def _near(self, words: WordVectors, texts: Sequence[str]) -> list[list[str]]:

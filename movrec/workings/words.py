@@ -118,6 +118,7 @@ def spellings(text: str, language: str | None = "english") -> dict[str, str]:
     return found
 
 # %% ../../nbs/workings/04_words.ipynb #b80f82d0
+@lru_cache(maxsize=200_000)
 def word_id(stem: str) -> int:
     """Return the number that stands for a stem, the same in every process: 32 bits, signed.
 
