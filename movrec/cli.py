@@ -29,7 +29,6 @@ from movrec.workings.terminal import (
     make_console,
     print_json,
     print_path,
-    question_of,
     records_of,
     replace_what_cannot_be_printed,
     say,
@@ -215,6 +214,7 @@ def _recommend(
     as_json: typed.Json = False,
 ) -> None:
     from movrec.recommend import Recommender
+    from movrec.workings.asking import question_about
     from movrec.workings.text import Plot
 
     named: list[str | int] = [*(titles or []), *(film_ids or [])]
@@ -222,20 +222,20 @@ def _recommend(
     filters = filters_of(genres, exclude_genres, years, language, min_votes)
     counted = weights_of(weights)
     recommender = Recommender.open(model)
-    question = question_of(
+    question = question_about(
         recommender,
         films_of(recommender, named, year) if text is None else (),
         None if text is None else Plot(given_text(text), text_title or ""),
-        k=k,
-        filters=filters,
-        disliked=disliked,
-        excluded=excluded,
-        more=tuple(more or ()),
-        less=tuple(less or ()),
+        k,
+        disliked=disliked or [],
+        exclude=excluded or [],
+        more=more or [],
+        less=less or [],
         weights=counted,
         match_genres=match_genres,
         diversity=diversity,
         space=cast("Space", space),
+        **filters,
     )
     tables.print_answer(recommender, recommender.answer(question), as_json, why)
 
@@ -259,6 +259,7 @@ def _search(
     as_json: typed.Json = False,
 ) -> None:
     from movrec.recommend import Recommender
+    from movrec.workings.asking import question_about
     from movrec.workings.core import ParameterError
     from movrec.workings.text import Plot
     from movrec.workings.weights import only
@@ -268,13 +269,13 @@ def _search(
         raise ParameterError('Say which words to look for: movrec search "mountain rescue".')
     filters = filters_of(genres, exclude_genres, years, language, min_votes)
     recommender = Recommender.open(model)
-    question = question_of(
+    question = question_about(
         recommender,
         plot=Plot(words),
         k=k,
-        filters=filters,
-        excluded=excluded,
+        exclude=excluded or [],
         weights=only("words"),
+        **filters,
     )
     answer = recommender.answer(question)
     tables.print_answer(recommender, answer, as_json, why, words)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from movrec.recommend import Answer, Recommender
+    from movrec.recommend import Recommender
+    from movrec.workings.answers import Answer
     from movrec.workings.explain import Explanation
 
 # %% ../../nbs/workings/09_tables.ipynb #4bbe9d11

@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['make_console', 'print_path', 'say', 'log_on_stderr', 'print_json', 'records_of', 'film_records', 'names_of',
-           'years_of', 'weights_of', 'filters_of', 'given_text', 'check_question', 'films_of', 'question_of',
-           'what_to_loosen', 'replace_what_cannot_be_printed', 'close_stdout']
+           'years_of', 'weights_of', 'filters_of', 'given_text', 'check_question', 'films_of', 'what_to_loosen',
+           'replace_what_cannot_be_printed', 'close_stdout']
 
 # %% ../../nbs/workings/09_terminal.ipynb #c4e8d155
 import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from movrec.recommend import Answer, Recommender
+    from movrec.recommend import Recommender
+    from movrec.workings.answers import Answer
     from movrec.workings.explain import Explanation
-    from movrec.workings.question import Question
-    from movrec.workings.text import Plot
 
 # %% ../../nbs/workings/09_terminal.ipynb #1b89d26a
 def make_console() -> "Console":
@@ -299,7 +298,7 @@ def filters_of(
     Returns
     -------
     dict
-        What `question_of` takes as `filters`.
+        What `movrec.workings.asking.question_about` takes.
 
     Examples
     --------
@@ -408,7 +407,7 @@ def films_of(
     >>> films_of(recommender, ["toy story", 863])
     (862, 863)
     """
-    from movrec.recommend import ids_of
+    from movrec.workings.asking import ids_of
     from movrec.workings.core import QueryError
 
     try:
@@ -429,68 +428,6 @@ def _title_without_quotes(recommender: "Recommender", words: Sequence[str | int]
         return str(recommender.find(" ".join(map(str, words)))["title"])
     except QueryError:
         return None
-
-# %% ../../nbs/workings/09_terminal.ipynb #term-ask-code
-def question_of(
-    recommender: "Recommender",
-    films: tuple[int, ...] = (),
-    plot: "Plot | None" = None,
-    *,
-    k: int = 10,
-    filters: Mapping[str, Any],
-    disliked: Sequence[str] | None = None,
-    excluded: Sequence[str] | None = None,
-    **others: Any,
-) -> "Question":
-    """Return what was typed as one question.
-
-    Parameters
-    ----------
-    recommender : Recommender
-        Who knows the films and the genres.
-    films : tuple of int, default ()
-        The films that were asked for.
-    plot : Plot, optional
-        The plot that was.
-    k : int, default 10
-        How many films.
-    filters : mapping
-        From `filters_of`.
-    disliked, excluded : sequence of str, optional
-        Titles of films that answers should not resemble, and of films that should not come.
-    **others
-        What else `Question` takes.
-
-    Returns
-    -------
-    Question
-        Its films are in the catalogue, and its genres.
-
-    Raises
-    ------
-    QueryError
-        A film or a genre is not there.
-    ParameterError
-        `k` is out of range.
-
-    Examples
-    --------
-    >>> filters = filters_of(None, None, "1990:", None, None)
-    >>> question_of(recommender, (862,), filters=filters, disliked=["Toy Story 3"]).disliked
-    (10193,)
-    """
-    from movrec.recommend import known_filter, left_out
-    from movrec.workings.question import Question, check_k
-
-    return Question(
-        films=films,
-        plot=plot,
-        k=check_k(k, len(recommender.films) - len(films)),
-        where=known_filter(recommender, **filters),
-        disliked=left_out(recommender, disliked or [], "--dislike"),
-        exclude=left_out(recommender, excluded or [], "--not"),
-        **others,
-    )
 
 # %% ../../nbs/workings/09_terminal.ipynb #term-loosen-code
 def what_to_loosen(recommender: "Recommender", answer: "Answer") -> list[str]:
