@@ -8,12 +8,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .batch import Scores, rank_films
+from ..recommend import Recommender
+from .batch import Scores, joined_scores, rank_films
+from .core import ParameterError
 from .embedder import unit_rows
 from movrec.workings.judgements import (
     Ask,
@@ -45,13 +48,13 @@ from movrec.workings.measures import (
 from .sentence import SentenceEmbedder, has_sentence_transformers
 from .sources import co_rating_neighbors
 from .terms import tfidf
-from .text import film_texts
+from .text import Plot, film_texts
 from .words import stems
 
 # %% auto #0
-__all__ = ['NO_JUDGEMENTS', 'known_item_measures', 'measure_all', 'Contender', 'nearest_ask', 'vector_contender',
+__all__ = ['NO_JUDGEMENTS', 'Fit', 'known_item_measures', 'measure_all', 'Contender', 'nearest_ask', 'vector_contender',
            'random_contender', 'popular_contender', 'tfidf_contender', 'bm25_contender', 'minilm_vectors',
-           'minilm_contenders', 'query_ms']
+           'minilm_contenders', 'answers', 'recommender_contenders', 'contender_steps', 'query_ms']
 
 # %% ../../nbs/workings/07_contenders.ipynb #bcc9e838
 _MEASURES: dict[str, tuple[Callable[..., Measure], str]] = {
@@ -395,6 +398,80 @@ def minilm_contenders(films: pd.DataFrame) -> dict[str, Contender]:
     for contender in contenders.values():
         contender.train_seconds = seconds
     return contenders
+
+# %% ../../nbs/workings/07_contenders.ipynb #all-code
+def answers(recommender: Recommender) -> Ask:
+    """Return what answers a text with the ids of films, as people get them.
+
+    Examples
+    --------
+    >>> len(answers(recommender)("a shark attacks a beach", 3))
+    3
+    """
+    return lambda text, k: recommender.recommend_for_text(text, k=k)["id"]
+
+
+def recommender_contenders(recommender: Recommender) -> dict[str, Contender]:
+    """Return the plain document vectors and the default of one model, with its own build times.
+
+    Examples
+    --------
+    >>> list(recommender_contenders(recommender))
+    ['plain document vectors', 'movrec']
+    """
+    ids = recommender.films["id"].to_numpy()
+    seconds = recommender.manifest["seconds"]
+    documents = recommender.store.vectors("document")
+    plain = vector_contender(documents)
+    plain.train_seconds = seconds.get("embedder")
+    unit = unit_rows(documents)
+    plain.ask = nearest_ask(
+        recommender.films, lambda text: recommender.read_plot(Plot(text)).blocks[0] @ unit.T
+    )
+    default = Contender(
+        joined_scores(recommender),
+        recommend=lambda row: recommender.recommend(int(ids[row])),
+        train_seconds=sum(seconds.values()),
+        ask=answers(recommender),
+    )
+    return {"plain document vectors": plain, "movrec": default}
+
+
+Fit = Callable[[pd.DataFrame], dict[str, Contender]]
+
+
+def contender_steps(
+    films: pd.DataFrame,
+    recommender: Recommender | None,
+    extra: dict[str, Callable[[pd.DataFrame], Contender]],
+    folder: Path,
+    random_state: int,
+) -> list[Fit]:
+    """Return functions that train one or two contenders each, in the order of `compare`'s table.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> steps = contender_steps(films, recommender, {}, Path("unused"), 42)
+    >>> [list(fit(films)) for fit in steps[:2]]
+    [['random'], ['most popular']]
+    """
+    if recommender is not None and not recommender.films["id"].equals(films["id"]):
+        raise ParameterError("The recommender was built from other films: pass its own films.")
+
+    def build(films: pd.DataFrame) -> dict[str, Contender]:
+        built = recommender or Recommender.build(films, folder / "model", progress=False)
+        return recommender_contenders(built)
+
+    def named(name: str, fit: Callable[[pd.DataFrame], Contender]) -> Fit:
+        return lambda films: {name: fit(films)}
+
+    steps = [named("random", lambda films: random_contender(films, random_state))]
+    if "vote_count" in films:
+        steps.append(named("most popular", popular_contender))
+    steps += [named("TF-IDF", tfidf_contender), named("BM25, stemmed", bm25_contender)]
+    steps += [named(name, fit) for name, fit in extra.items()]
+    return [*steps, build]
 
 # %% ../../nbs/workings/07_contenders.ipynb #e9c2a375
 def query_ms(contender: Contender, queries: np.ndarray, k: int) -> float:
