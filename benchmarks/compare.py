@@ -6,7 +6,7 @@
     python benchmarks/compare.py --markdown         what the last run found, as Markdown
 
 The catalogue is `movies_metadata.csv.gz`, with `ratings_small.csv.gz` and `links_small.csv.gz`
-beside it, in the folder that MOVREC_REAL_DATA names, else in ../shared/data; where neither is there, the
+beside it and, for the themes, `keywords.csv.gz`, in the folder that MOVREC_REAL_DATA names, else in ../shared/data; where neither is there, the
 bundled sample without ratings. MiniLM takes part where the extra `sentence` is installed.
 """
 
@@ -31,6 +31,7 @@ RESULT = ROOT / "benchmarks" / "result.json"
 
 RECIPE = "published tutorial"
 RECIPE_NO_LEAK = "published tutorial, no genres in the text"
+BM25 = "BM25, stemmed"
 MINILM, MINILM_GENRES = "MiniLM", "MiniLM + 0.5 genres"
 BASELINE = "TF-IDF + logistic regression"
 UNSEEN, READ = "unseen films", "films the embedder has read"
@@ -38,6 +39,10 @@ YARDSTICKS = {
     "genre_jaccard": "genre Jaccard@10",
     "collection_recall": "collection recall@10",
     "co_rating_recall": "co-rating recall@10",
+    "theme_similarity": "theme similarity@10",
+    "companion_ndcg": "companions nDCG@10",
+    "known_item_first": "known item, first",
+    "known_item_found": "known item, among ten",
     "catalogue_coverage": "coverage",
     "popularity_bias": "popularity bias",
     "intra_list_diversity": "diversity",
@@ -45,25 +50,27 @@ YARDSTICKS = {
 
 
 def read_data(n_films: int | None):
-    """The film table, the ratings (None where there are none) and where they come from."""
+    """The film table, its yardsticks (ratings and keywords, where there are some) and the source."""
     from movrec.ingest import load_sample, read_movies
-    from movrec.workings.sources import read_ratings
+    from movrec.workings.sources import read_keywords, read_ratings
 
     folder = Path(os.environ.get("MOVREC_REAL_DATA") or ROOT.parent / "shared" / "data")
     catalogue = folder / "movies_metadata.csv.gz"
-    ratings = None
+    yardsticks = {}
     if catalogue.is_file():
         films, source = read_movies(catalogue, progress=False), catalogue.name
         files = [folder / "ratings_small.csv.gz", folder / "links_small.csv.gz"]
         if all(file.is_file() for file in files):
-            ratings = read_ratings(*files)
+            yardsticks["ratings"] = read_ratings(*files)
+        if (folder / "keywords.csv.gz").is_file():
+            yardsticks["keywords"] = read_keywords(folder / "keywords.csv.gz")
     else:
         films, source = load_sample(), "the bundled sample"
     if n_films is not None and n_films < len(films):
         votes = films["vote_count"].rank(method="first", ascending=False)
         films = films[votes <= n_films].reset_index(drop=True)
         source += f", the {n_films} films with the most votes"
-    return films, ratings, source
+    return films, yardsticks, source
 
 
 def machine() -> str:
@@ -77,7 +84,7 @@ def machine() -> str:
 
 def run(arguments: argparse.Namespace, result: dict) -> None:
     """Train, measure and time once, and put what is found into `result`."""
-    films, ratings, source = read_data(arguments.films)
+    films, yardsticks, source = read_data(arguments.films)
     if (result.get("source"), result.get("films")) != (source, len(films)):
         result.clear()
     result.update(source=source, films=len(films))
@@ -86,12 +93,12 @@ def run(arguments: argparse.Namespace, result: dict) -> None:
         if arguments.only in (None, name):
             started, on = time.time(), machine()
             say(f"{name}: {len(films):,} films from {source}; {on}")
-            found = part(arguments, films, ratings)
+            found = part(arguments, films, yardsticks)
             found.update(machine=on, minutes=round((time.time() - started) / 60, 1))
             result[name] = found
 
 
-def compare_recommendations(arguments: argparse.Namespace, films, ratings) -> dict:
+def compare_recommendations(arguments: argparse.Namespace, films, yardsticks) -> dict:
     """The table of methods, each trained and timed in this run."""
     from published_tutorial import PublishedTutorial
 
@@ -116,11 +123,11 @@ def compare_recommendations(arguments: argparse.Namespace, films, ratings) -> di
     if not arguments.no_recipe:
         extra = {RECIPE: recipe(RECIPE, True), RECIPE_NO_LEAK: recipe(RECIPE_NO_LEAK, False)}
     with tempfile.TemporaryDirectory() as folder:
-        table = compare(films, ratings, extra=extra, progress=False)
+        table = compare(films, **yardsticks, extra=extra, progress=False)
     return {"table": rounded(table, "index"), "recipes": recipes}
 
 
-def compare_genres(arguments: argparse.Namespace, films, ratings) -> dict:
+def compare_genres(arguments: argparse.Namespace, films, yardsticks) -> dict:
     """The report of predicted genres over several splits."""
     from movrec.workings.genre_report import genre_report
 
@@ -156,7 +163,11 @@ def ratios(result: dict) -> list[tuple[str, float, str]]:
 
     against(MINILM, "co_rating_recall", 1.25, "at least 1.25")
     against(MINILM_GENRES, "co_rating_recall", 1, "above 1")
-    for name in ("genre_jaccard", "collection_recall", "co_rating_recall"):
+    against(MINILM_GENRES, "theme_similarity")
+    against(MINILM_GENRES, "companion_ndcg")
+    against(BM25, "known_item_first")
+    against(BM25, "known_item_found")
+    for name in ("genre_jaccard", "collection_recall", "co_rating_recall", "theme_similarity"):
         against(RECIPE, name)
     if RECIPE in table:
         recipe = table[RECIPE]
@@ -224,9 +235,15 @@ def recommendation_lines(part: dict) -> list[str]:
     for method, row in part["table"].items():
         cells = []
         for name in names:
+            if row.get(name) is None:
+                cells.append("–")  # it reads no texts
+                continue
             half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
-            exact = name in ("genre_jaccard", "collection_recall", "co_rating_recall")
-            cells.append(f"{row[name]:.3f} ± {half:.3f}" if exact else f"{row[name]:.2f}")
+            digits = {"theme_similarity": 4}.get(name, 3)
+            exact = name not in ("catalogue_coverage", "popularity_bias", "intra_list_diversity")
+            cells.append(
+                f"{row[name]:.{digits}f} ± {half:.{digits}f}" if exact else f"{row[name]:.2f}"
+            )
         seconds = f"{row['train_seconds']:.0f} s" if row["train_seconds"] >= 1 else "–"
         name = f"**{method}**" if method == "movrec" else method
         lines.append(f"| {name} | {' | '.join(cells)} | {seconds} | {row['query_ms']:.1f} ms |")
@@ -285,7 +302,9 @@ def parse(default_out: Path = RESULT, description: str | None = __doc__) -> argp
         "--notebook", action="store_true", help="write the tables into notebook 04 as well"
     )
     parser.add_argument("--out", type=Path, default=default_out, help="where the result is written")
-    if default_out == RESULT:
+    if default_out != RESULT:
+        parser.add_argument("--models", help="a folder whose models are used, or left there")
+    else:
         parser.add_argument(
             "--seeds", type=int, nargs="+", default=[42, 0, 1], help="of the splits"
         )

@@ -16,7 +16,8 @@ measures but genre Jaccard decides.
 
 **The rule for texts.** The best mean of ranks over the three measures of known item alone.
 
-Only ratios of weights count, so that the reader's is 1 in every candidate.
+Only ratios of weights count, so that the reader's is 1 in every candidate. The plot's is 0.5 or more: where
+there is no reader, or one that does not know the catalogue's language, Doc2Vec stands in for it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ FILM_GRID = {
     "title": (0.16, 0.3),
     "year": (0.25, 0.5, 0.75, 1),
 }
-TEXT_GRID = {"plot": (0, 0.25, 0.5, 1), "words": (1, 2, 4), "reader": (1,), "genres": (0, 0.2, 0.4)}
+TEXT_GRID = {"plot": (0.5, 1), "words": (1, 2, 4), "reader": (1,), "genres": (0, 0.2, 0.4)}
 
 
 # ---- one measure, whatever the weights are -------------------------------------------------------
@@ -235,7 +236,7 @@ def shared_genres(recommender) -> Scores:
 
 def text_cosines(recommender, texts: Iterable[str]) -> dict[str, np.ndarray]:
     """Return each block's cosines of texts and films: arrays of shape (n_texts, n_films)."""
-    from movrec.recommend import evidence_of_reading
+    from movrec.workings.understanding import evidence_of_reading
     from movrec.workings.text import Plot
 
     films, space = recommender.store.everything(), recommender.space
