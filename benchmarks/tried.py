@@ -301,19 +301,23 @@ HEADS = {
 def to_markdown(result: dict) -> str:
     """All tables, and what the rule has chosen."""
     lines = [f"{result['films']:,} films from {result['source']}.", ""]
-    for part, columns in HEADS.items():
-        rows = result["tried"].get(part)
-        if not rows:
-            continue
-        names = [name for name in columns if name in rows[0]]
-        titles = " | ".join(columns[name] for name in names)
-        lines += [f"| tried: {part} | {titles} | kept |", "|---" * (len(names) + 2) + "|"]
-        for row in rows:
-            digits = {name: 4 if name == "theme_similarity" else 3 for name in names}
-            figures = " | ".join(f"{row[name]:.{digits[name]}f}" for name in names)
-            lines.append(f"| {row['what']} | {figures} | {row['kept']} |")
-        lines.append("")
+    for part in HEADS:
+        if result["tried"].get(part):
+            lines += [*tried_lines(result, part), ""]
     return "\n".join(lines + chosen_lines(result["weights"])).rstrip()
+
+
+def tried_lines(result: dict, part: str) -> list[str]:
+    """The table of one part: films, texts or genres."""
+    rows, columns = result["tried"][part], HEADS[part]
+    names = [name for name in columns if name in rows[0]]
+    titles = " | ".join(columns[name] for name in names)
+    lines = [f"| tried: {part} | {titles} | kept |", "|---" * (len(names) + 2) + "|"]
+    digits = {name: 4 if name == "theme_similarity" else 3 for name in names}
+    for row in rows:
+        figures = " | ".join(f"{row[name]:.{digits[name]}f}" for name in names)
+        lines.append(f"| {row['what']} | {figures} | {row['kept']} |")
+    return lines
 
 
 def weights_text(weights: dict) -> str:

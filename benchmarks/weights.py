@@ -236,8 +236,8 @@ def shared_genres(recommender) -> Scores:
 
 def text_cosines(recommender, texts: Iterable[str]) -> dict[str, np.ndarray]:
     """Return each block's cosines of texts and films: arrays of shape (n_texts, n_films)."""
-    from movrec.workings.understanding import evidence_of_reading
     from movrec.workings.text import Plot
+    from movrec.workings.understanding import evidence_of_reading
 
     films, space = recommender.store.everything(), recommender.space
     asked = [evidence_of_reading(recommender, recommender.read_plot(Plot(text))) for text in texts]

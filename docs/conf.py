@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[1]
 for folder in ("docs", "benchmarks", "tools", "."):
     sys.path.insert(0, str(ROOT / folder))
 
-from figures import figures_of  # noqa: E402
+from figures import figures_of, tried_of  # noqa: E402
 from repository import read_settings  # noqa: E402
 
 settings = read_settings()
@@ -41,9 +41,13 @@ nb_merge_streams = True
 nb_code_prompt_show = "Show the code"
 nb_code_prompt_hide = "Hide the code"
 html_math_renderer = "mathml"
-myst_substitutions = figures_of(
-    json.loads((ROOT / "benchmarks" / "result.json").read_text(encoding="utf-8"))
-)
+myst_substitutions = {
+    name: text
+    for file, figures in (("result.json", figures_of), ("tried.json", tried_of))
+    for name, text in figures(
+        json.loads((ROOT / "benchmarks" / file).read_text(encoding="utf-8"))
+    ).items()
+}
 
 # ---- the reference ----
 

@@ -11,6 +11,7 @@ from compare import (
     ratios,
     recommendation_lines,
 )
+from tried import chosen_lines, tried_lines
 
 
 def figures_of(result: dict) -> dict[str, str]:
@@ -34,6 +35,15 @@ def figures_of(result: dict) -> dict[str, str]:
         "leak_table": lines_of(leak_lines(result)),
         "ratio_table": lines_of(ratio_lines(result)),
         "what_is_missed": missed(ratios(result)),
+    }
+
+
+def tried_of(result: dict) -> dict[str, str]:
+    """The same of what `benchmarks/tried.py` has written."""
+    return {
+        "films_tried_table": lines_of(tried_lines(result, "films")),
+        "texts_tried_table": lines_of(tried_lines(result, "texts")),
+        "chosen_weights": lines_of(chosen_lines(result["weights"])),
     }
 
 

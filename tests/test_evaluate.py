@@ -831,3 +831,127 @@ def test_the_stored_result_can_be_shown(benchmark):
     for line in text.splitlines():
         if line.startswith("| "):
             assert json.dumps(line, ensure_ascii=False)[1:-1] in notebook
+
+
+# ---- how weights are chosen ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def weights(benchmark):
+    with loaded(ROOT / "benchmarks" / "weights.py") as module:
+        yield module
+
+
+def made_up_blocks(films):
+    """Two blocks of vectors by chance."""
+    draw = np.random.default_rng(7)
+    vectors = {
+        "plot": draw.normal(size=(len(films), 6)),
+        "words": draw.normal(size=(len(films), 4)),
+    }
+    unit = {
+        name: part / np.linalg.norm(part, axis=1)[:, np.newaxis] for name, part in vectors.items()
+    }
+    return {name: lambda rows, part=part: part[rows] @ part.T for name, part in unit.items()}
+
+
+def test_the_search_measures_what_the_measures_measure(chance, weights):
+    films, _ = chance
+    blocks = made_up_blocks(films)
+    ratings = ratings_by_chance(films)
+    draw = np.random.default_rng(9)
+    keywords = pd.DataFrame(
+        {"id": films["id"], "keywords": [list("abcdefgh")[i % 5 : i % 5 + 3] for i in range(60)]}
+    )
+    pairs = [
+        (films["id"][row], films["id"][o], draw.integers(1, 3))
+        for row in range(6)
+        for o in range(20, 32)
+    ]
+    companions = pd.DataFrame(pairs, columns=["seed_id", "companion_id", "grade"])
+    parts = weights.film_parts(
+        films, blocks, lambda rows: np.ones((len(rows), 60)), ratings, keywords, companions
+    )
+
+    def scores(rows):
+        return 2 * blocks["plot"](rows) + 0.5 * blocks["words"](rows)
+
+    expected = measure_all(
+        films,
+        scores,
+        ratings,
+        10,
+        Bootstrap(n=2),
+        keywords=keywords,
+        judgements=Judgements(companions=companions),
+    )
+    for name, part in parts.items():
+        found = part.values({"plot": 2, "words": 0.5, "year": 3})
+        assert found.mean() == pytest.approx(expected[name].value, abs=1e-5), name
+        assert np.array_equal(part.narrowed(60).values({"plot": 1}), part.values({"plot": 1}))
+        swapped = part.with_block("plot", blocks["words"]).values({"plot": 1})
+        assert np.allclose(swapped, part.values({"words": 1}))
+    assert len(parts) == 5
+
+
+def test_texts_are_searched_as_known_items_are(chance, weights):
+    films, _ = chance
+    cosines = {"words": made_up_blocks(films)["words"](np.arange(12))}
+    wanted = np.arange(20, 32)
+    queries = pd.DataFrame({"id": films["id"][20:32], "query": [str(row) for row in range(12)]})
+
+    def ask(text, k):
+        return films["id"].to_numpy()[np.argsort(-cosines["words"][int(text)])[:k]]
+
+    table = known_item(ask, queries, bootstrap=Bootstrap(n=2)).loc["all"]
+    found = weights.text_values(cosines, wanted, {"words": 3})
+    assert found["known_item_found"].mean() == pytest.approx(table["among_k"])
+    assert found["known_item_reciprocal_rank"].mean() == pytest.approx(table["reciprocal_rank"])
+
+
+def test_the_rule_asks_for_better_on_every_measure_beyond_doubt(weights):
+    draw = np.random.default_rng(4)
+    reference = {name: draw.random(400) for name in ("genre_jaccard", "theme", "co")}
+
+    def candidate(jaccard, theme, co):
+        return {
+            "genre_jaccard": np.full(400, jaccard),
+            "theme": reference["theme"] + theme + draw.normal(0, 0.1, 400),
+            "co": reference["co"] + co + draw.normal(0, 0.1, 400),
+        }
+
+    candidates = [
+        candidate(0.9, 0.3, -0.1),  # loses one
+        candidate(0.9, 0.3, 0.001),  # who can tell?
+        candidate(0.6, 0.5, 0.5),  # below the floor
+        candidate(0.71, 0.1, 0.1),
+        candidate(0.71, 0.2, 0.2),
+        candidate(0.99, 0.15, 0.1),  # genre Jaccard decides nothing
+    ]
+    assert weights.admitted(candidates, reference).tolist() == [False] * 3 + [True] * 3
+    assert weights.choose(candidates, reference) == 4
+    assert weights.choose(candidates) in (2, 4)  # the rule for texts asks nobody
+    with pytest.raises(ValueError, match="admits no candidate"):
+        weights.choose(candidates[:3], reference)
+    half = weights.half_of(101)
+    assert half.sum() == 51 and np.array_equal(half, weights.half_of(101))
+    grid = weights.grid(**weights.FILM_GRID)
+    assert len(grid) == 192 and {candidate["reader"] for candidate in grid} == {1}
+
+
+def test_the_presets_are_what_the_rule_has_chosen(weights):
+    from movrec.workings.weights import BLOCKS, PRESETS
+
+    stored = ROOT / "benchmarks" / "tried.json"
+    if not stored.is_file():
+        pytest.skip("no result is stored")
+    result = json.loads(stored.read_text(encoding="utf-8"))
+    for part, preset in (("films", "balanced"), ("texts", "description")):
+        chosen = result["weights"][part]["chosen"]
+        assert {name: chosen.get(name, 0) for name in BLOCKS} == PRESETS[preset]
+    with loaded(ROOT / "benchmarks" / "tried.py") as tried:
+        text = tried.to_markdown(result)
+    notebook = (ROOT / "nbs" / "07_evaluate.ipynb").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        if line.startswith("| "):
+            assert json.dumps(line, ensure_ascii=False)[1:-1] in notebook
