@@ -955,3 +955,38 @@ def test_the_presets_are_what_the_rule_has_chosen(weights):
     for line in text.splitlines():
         if line.startswith("| "):
             assert json.dumps(line, ensure_ascii=False)[1:-1] in notebook
+
+
+def test_what_the_lesson_says_of_what_was_tried():
+    stored = ROOT / "benchmarks" / "tried.json"
+    if not stored.is_file():
+        pytest.skip("no result is stored")
+    result = json.loads(stored.read_text(encoding="utf-8"))
+    films = {row["what"].partition(" (")[0]: row for row in result["tried"]["films"]}
+    default, alone = films["movrec's default, `balanced`"], films["genres and year alone"]
+    assert alone["genre_jaccard"] == max(row["genre_jaccard"] for row in films.values())
+    assert alone["co_rating_recall"] > 0.95 * default["co_rating_recall"]
+    for name in ("collection_recall", "theme_similarity", "companion_ndcg"):
+        assert alone[name] < 0.6 * default[name]
+    without = {
+        name: films[f"without the block *{name}*"] for name in ("plot", "words", "reader", "year")
+    }
+    assert max(without[name]["theme_similarity"] for name in ("words", "reader")) < (
+        without["plot"]["theme_similarity"]
+    )
+    assert without["plot"]["theme_similarity"] < default["theme_similarity"]
+    assert without["year"]["co_rating_recall"] < 0.9 * default["co_rating_recall"]
+    assert films["the preset `theme`"]["theme_similarity"] == max(
+        row["theme_similarity"] for row in films.values()
+    )
+    assert films["the preset `theme`"]["collection_recall"] < default["collection_recall"]
+    assert films["the preset `era`"]["co_rating_recall"] > default["co_rating_recall"]
+    texts = {row["what"]: row for row in result["tried"]["texts"]}
+    found = {what: row["known_item_found"] for what, row in texts.items()}
+    best = found["movrec's default, `description`"]
+    assert max(found["without a reader"], found["without words"]) < found["without Doc2Vec"] < best
+    assert found["BM25 on stems"] < best
+    for row in result["weights"]["films"]["on the other half"].values():
+        assert row["difference"][0] > 0 or row is (
+            result["weights"]["films"]["on the other half"]["genre_jaccard"]
+        )
