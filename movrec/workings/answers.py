@@ -256,7 +256,9 @@ def explain_answer(model: FilmModel, answer: Answer) -> list[Explanation]:
     """
     evidence = answer.evidence or Evidence(np.zeros(0), {})
     rarity = getattr(model.space.evidence_["title"], "rarity_", {})
-    explainer = Explainer(answer.asked, evidence, answer.genres, model.words, rarity, model.reader)
+    explainer = Explainer(
+        answer.asked, evidence, answer.genres, model.words, rarity, model.word_reader
+    )
     films = model.films_of(answer.films["id"].tolist())
     return explainer.explain(films, model.word_texts(films), answer.films["contributions"].tolist())
 

@@ -20,7 +20,8 @@ from .text import normalize_title
 from .words import WordVectors, WordWeights, spellings, word_id
 
 # %% auto #0
-__all__ = ['LABELS', 'COLOURS', 'shared_words', 'shared_title_words', 'years_apart', 'near_words', 'Explanation', 'Explainer']
+__all__ = ['LABELS', 'COLOURS', 'shared_words', 'shared_title_words', 'years_apart', 'near_words', 'WordReader', 'Explanation',
+           'Explainer']
 
 # %% ../../nbs/workings/06_explain.ipynb #931bced9
 _SHOWN = 4  # words of a block that are shown
@@ -122,7 +123,10 @@ _NEAR = 0.58  # the least cosine of two words that are shown as near in meaning
 
 
 def near_words(
-    asked: Sequence[str], others: Sequence[Sequence[str]], reader: Embedder, most: int = 2
+    asked: Sequence[str],
+    others: Sequence[Sequence[str]],
+    reader: Embedder | WordReader,
+    most: int = 2,
 ) -> list[list[str]]:
     """Return for each of some texts the pairs of words that are nearest in meaning.
 
@@ -179,6 +183,40 @@ def _best_pairs(pairs: Sequence[tuple[float, str, str]], most: int) -> list[str]
             used |= {mine, theirs}
             chosen.append(f"{mine} ~ {theirs}")
     return chosen
+
+# %% ../../nbs/workings/06_explain.ipynb #w0rdread
+class WordReader:
+    """A reader of single words that remembers what it has read.
+
+    Parameters
+    ----------
+    reader : Embedder
+        Gives a vector for a word.
+    kept : int, default 50_000
+        Words that are remembered at most; then it begins anew.
+
+    Examples
+    --------
+    >>> class Lengths:
+    ...     def transform(self, texts):
+    ...         return np.array([[float(len(text))] for text in texts])
+    >>> WordReader(Lengths()).transform(["ship", "sea", "ship"]).ravel().tolist()
+    [4.0, 3.0, 4.0]
+    """
+
+    def __init__(self, reader: Embedder, kept: int = 50_000) -> None:
+        self._reader, self._limit = reader, kept
+        self._kept: dict[str, np.ndarray] = {}
+
+    def transform(self, words: Sequence[str]) -> np.ndarray:
+        """Return one row a word, of shape (n, d)."""
+        known = self._kept if len(self._kept) < self._limit else {}
+        new = [word for word in dict.fromkeys(words) if word not in known]
+        if new:
+            # A dict of its own, put in place whole: other threads may be reading.
+            known = {**known, **dict(zip(new, self._reader.transform(new)))}
+            self._kept = known
+        return np.stack([known[word] for word in words])
 
 # %% ../../nbs/workings/06_explain.ipynb #40b764d7
 LABELS = {
@@ -276,7 +314,7 @@ class Explainer:
         How much each word tells.
     rarity : dict of str to float
         How rare each title word is.
-    reader : Embedder or None
+    reader : Embedder, WordReader or None
         What knows words from outside the catalogue.
 
     Examples
@@ -295,7 +333,7 @@ class Explainer:
     genres: Sequence[str]
     words: WordWeights
     rarity: Mapping[str, float]
-    reader: Embedder | None
+    reader: Embedder | WordReader | None
 
     def explain(
         self, films: pd.DataFrame, texts: Sequence[str], parts: Sequence[Mapping[str, float]]

@@ -26,6 +26,7 @@ from ..space import JoinedSpace, Reading, TextModel, word_fields
 from ..store import RESULT_COLUMNS, FilmStore
 from .core import CatalogueError, QueryError, Stopwatch
 from .embedder import load_embedder
+from .explain import WordReader
 from movrec.workings.folders import (
     MANIFEST,
     MODEL_FORMAT,
@@ -366,6 +367,11 @@ class Parts:
     def reader(self) -> Embedder | None:
         """What knows the language from outside the catalogue, or None."""
         return load_embedder(self.path / "reader") if (self.path / "reader").exists() else None
+
+    @cached_property
+    def word_reader(self) -> WordReader | None:
+        """The reader for single words, which remembers them; or None."""
+        return None if self.reader is None else WordReader(self.reader)
 
     def word_texts(self, films: pd.DataFrame) -> list[str]:
         """Return the texts of films whose words are compared."""
