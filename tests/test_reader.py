@@ -307,3 +307,66 @@ def test_a_missing_package_is_named(monkeypatch):
 def test_a_name_is_looked_for_on_this_computer_alone(no_network):
     with pytest.raises(ModelError, match="hf download"):
         SentenceEmbedder("sentence-transformers/no-such-model").fit()
+
+
+# ---- what reads it -------------------------------------------------------------------------------
+
+
+def small_text_model(**parts):
+    from movrec import Doc2VecEmbedder, GenreClassifier
+    from movrec.space import TextModel
+    from movrec.workings.terms import TermFeatures
+
+    return TextModel(
+        Doc2VecEmbedder(10, epochs=2, progress=False),
+        GenreClassifier(epochs=1, networks=1, progress=False),
+        terms=TermFeatures(16),
+        **parts,
+    )
+
+
+def test_the_classifier_reads_what_the_reader_says(small_films, reader):
+    films = small_films.head(100)
+    with_reader, without = small_text_model(), small_text_model(reader=False)
+    for model in (with_reader, without):
+        model.fit(films)
+    assert without.classifier.n_features_in_ == 2 * 10 + 16
+    assert with_reader.classifier.n_features_in_ == 2 * 10 + reader.n_dimensions_ + 16
+
+
+def test_what_the_classifier_reads_is_all_of_one_size():
+    from movrec.space import classifier_features
+
+    text = {"reader": np.full((1, 2), 0.5), "plot": np.full((1, 3), 1.0)}
+    features = classifier_features(text, np.array([[7.0]]))
+    expected = [*[3**0.5] * 3, *[2**0.5 / 2] * 2, 7]
+    assert np.allclose(features, expected) and features.dtype != object
+
+
+WHOLE = """
+import sys
+sys.modules["model2vec"] = None  # as if it were not installed
+from movrec import Doc2VecEmbedder, GenreClassifier, Recommender, load_sample
+from movrec.workings.core import ModelError
+recommender = Recommender.build(
+    load_sample().head(60),
+    "model",
+    embedder=Doc2VecEmbedder(10, epochs=2, progress=False),
+    classifier=GenreClassifier(epochs=1, networks=1, progress=False),
+    progress=False,
+)
+assert len(recommender.recommend("Titanic")) == 10
+assert len(recommender.recommend_for_text("A ship sinks in the sea.")) == 10
+try:
+    Recommender.open(sys.argv[1]).recommend_for_text("A ship sinks in the sea.")
+except ModelError as error:
+    assert "pip install model2vec" in str(error), error
+else:
+    raise SystemExit("no error")
+"""
+
+
+def test_a_recommender_does_without_model2vec(small_model, tmp_path):
+    command = [sys.executable, "-c", WHOLE, str(small_model)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
