@@ -98,7 +98,7 @@ def next_question(asked: Question, verdict: str, film: int) -> Question:
     """
     if verdict == "choose":
         return Question(films=(film,))
-    return asked.more_like(film) if verdict == "like" else asked.without(film)
+    return asked.more_like(film) if verdict == "like" else asked.less_like(film)
 
 
 def lead(trail: Trail, inputs: Inputs, cards: Results) -> None:
@@ -187,7 +187,8 @@ class SearchBox(widgets.VBox):
     def _connect(self) -> None:
         lead(self.trail, self.inputs, self.screen.cards)
         self.trail.observe(self._on_question, "changed")
-        self.filters.observe(lambda _: self._search(delay=0.2), "changed")
+        for shaping in (self.filters, self.inputs.weights):
+            shaping.observe(lambda _: self._search(delay=0.2), "changed")
         self.inputs.observe(self._invite, "invitation")
         self.inputs.describer.observe(self._invite, "text")
         traitlets.link((self.inputs.show_map, "value"), (self.screen.map, "shown"))
@@ -204,7 +205,7 @@ class SearchBox(widgets.VBox):
         self._search()
 
     def _search(self, delay: float = 0.0) -> None:
-        question = self.filters.filter(self.trail.current)
+        question = self.inputs.complete(self.trail.current)
         self.set_trait("query", question)
         if question:
             work = partial(work_out, self.recommender, question)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -17,10 +17,11 @@ import pandas as pd
 import traitlets
 
 from .core import MovrecError
+from .explain import COLOURS, LABELS
 
 # %% auto #0
-__all__ = ['as_text', 'film_name', 'style_html', 'overview_html', 'film_html', 'genre_bars_html', 'error_html', 'status_html',
-           'FilmCard', 'Results']
+__all__ = ['as_text', 'film_name', 'style_html', 'overview_html', 'similarity_bar_html', 'why_html', 'film_html',
+           'genre_bars_html', 'error_html', 'status_html', 'FilmCard', 'Results']
 
 # %% ../../nbs/workings/10_cards.ipynb #34e1de1d
 def as_text(value: Any) -> str:
@@ -98,6 +99,88 @@ def overview_html(overview: str | None) -> str:
         f"<p>{as_text(text)}</p></details>"
     )
 
+# %% ../../nbs/workings/10_cards.ipynb #cards-parts-code
+_LEAST_SAID = 0.005  # of a block's part, below which its number would read 0.00
+
+
+def _by_size(parts: Mapping[str, float]) -> list[tuple[str, float]]:
+    said = [(name, value) for name, value in parts.items() if abs(value) >= _LEAST_SAID]
+    return sorted(said, key=lambda part: -part[1])
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
+def similarity_bar_html(similarity: float, parts: Mapping[str, float]) -> str:
+    """Show a similarity as a bar of pieces, one for each block that contributes.
+
+    Parameters
+    ----------
+    similarity : float
+        From 0 to 1: the length of the whole.
+    parts : dict of str to float
+        What each block contributes; without any, the bar is one piece.
+
+    Returns
+    -------
+    str
+        HTML; its `aria-label` says the sum in words.
+
+    Examples
+    --------
+    >>> similarity_bar_html(0.5, {"words": 0.3, "plot": 0.2}).split('"')[5]
+    'similarity 0.50 of 1: shared words 0.30, plot 0.20'
+    """
+    label = f"similarity {similarity:.2f} of 1"
+    sums = ", ".join(f"{LABELS[name].lower()} {_number(value)}" for name, value in _by_size(parts))
+    label += f": {sums}" if sums else ""
+    pieces = [(name, value) for name, value in _by_size(parts) if value > 0]
+    whole = sum(value for _, value in pieces)
+    spans = "".join(
+        f'<span class="movrec-piece" style="width:{100 * similarity * value / whole:.1f}%;'
+        f'background:{COLOURS[name]}"></span>'
+        for name, value in pieces
+    )
+    spans = spans or f'<span style="width:{100 * similarity:.0f}%"></span>'
+    return f'<span class="movrec-bar" role="img" aria-label="{label}">{spans}</span>'
+
+
+def why_html(reasons: Sequence[tuple[str, str]], parts: Mapping[str, float]) -> str:
+    """Say what makes a film similar: a line a block, with its number and what made it.
+
+    Parameters
+    ----------
+    reasons : sequence of (str, str)
+        What an `Explanation` says in words.
+    parts : dict of str to float
+        What each block contributes.
+
+    Returns
+    -------
+    str
+        HTML list items; all that comes from a catalogue is escaped.
+
+    Examples
+    --------
+    >>> why_html([("Same series", "Toys")], {})
+    '<li><b>Same series:</b> Toys</li>'
+    """
+    counted = {LABELS[name]: name for name, _ in _by_size(parts)}
+    evidence = dict(reasons)
+    lines = [
+        f"<li><b>{as_text(kind)}:</b> {as_text(what)}</li>"
+        for kind, what in reasons
+        if kind not in counted
+    ]
+    for name, value in _by_size(parts):
+        what = as_text(evidence.get(LABELS[name], ""))
+        lines.append(
+            f'<li><i class="movrec-swatch" style="background:{COLOURS[name]}"></i>'
+            f"<b>{LABELS[name]}</b> {_number(value)}{': ' if what else ''}{what}</li>"
+        )
+    return "".join(lines)
+
 # %% ../../nbs/workings/10_cards.ipynb #3a05a9e2
 def film_html(film: pd.Series, rank: int, reasons: Sequence[tuple[str, str]] = ()) -> str:
     """Describe a recommended film in HTML, without its title.
@@ -109,7 +192,7 @@ def film_html(film: pd.Series, rank: int, reasons: Sequence[tuple[str, str]] = (
     rank : int
         Its place in the list, from 1.
     reasons : sequence of (str, str), default ()
-        What `Recommender.explain` says of it.
+        What an `Explanation` says of it in words.
 
     Returns
     -------
@@ -125,12 +208,12 @@ def film_html(film: pd.Series, rank: int, reasons: Sequence[tuple[str, str]] = (
     year = "year unknown" if pd.isna(film["year"]) else str(int(film["year"]))
     genres = ", ".join(film["genres"]) or "no genres known"
     share = float(np.clip(film["similarity"], 0, 1))
-    why = "".join(f"<li><b>{as_text(kind)}:</b> {as_text(what)}</li>" for kind, what in reasons)
+    parts = film.get("contributions") or {}
+    why = why_html(reasons, parts)
     return (
         f'<div class="movrec-meta">{rank} · {as_text(year)} · {as_text(genres)}</div>'
-        f'<div class="movrec-similarity"><span class="movrec-bar" role="img" '
-        f'aria-label="similarity {share:.2f} of 1"><span style="width:{100 * share:.0f}%"></span>'
-        f"</span><span>{share:.2f} similar</span></div>"
+        f'<div class="movrec-similarity">{similarity_bar_html(share, parts)}'
+        f"<span>{share:.2f} similar</span></div>"
         + (f'<ul class="movrec-why" aria-label="Why it is here">{why}</ul>' if why else "")
         + overview_html(film["overview"])
     )
@@ -280,7 +363,7 @@ class FilmCard(widgets.VBox):
         self.film_id = int(film["id"])
         self.title.description = film["title"]
         self.like.tooltip = f"more films like {film['title']}"
-        self.dislike.tooltip = f"leave {film['title']} out"
+        self.dislike.tooltip = f"not {film['title']}, and fewer films like it"
         self.body.value = film_html(film, rank, reasons)
 
 # %% ../../nbs/workings/10_cards.ipynb #61991d05
@@ -324,7 +407,7 @@ class Results(widgets.GridBox):
         films : DataFrame
             Recommendations, best first.
         reasons : sequence, default ()
-            What `Recommender.explain` says: reasons for each film, or nothing at all.
+            What explanations say in words: reasons for each film, or nothing at all.
         """
         while len(self._cards) < len(films):
             self._cards.append(FilmCard(self._judge))

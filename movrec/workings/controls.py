@@ -211,7 +211,7 @@ def _choice(description: str, options: list[Any], **value: Any) -> widgets.Dropd
     )
 
 # %% ../../nbs/workings/10_controls.ipynb #1ee11ee3
-_SHAPE = ("match_genres", "k", "diversity")
+_SHAPE = ("k", "diversity")
 
 
 class Filters(widgets.VBox):
@@ -249,6 +249,9 @@ class Filters(widgets.VBox):
         self.controls = {**narrowing, **list_controls()}
         self._defaults = {name: control.value for name, control in narrowing.items()}
         self._resetting = False
+        # Whether to share a genre: as usual a film has to, and a plot, whose genres are a guess, not.
+        self._ticks = {"films": True, "plot": False}
+        self._kind = "films"
         for button in self.genres.values():
             button.observe(self._count, "state")
         for control in self.controls.values():
@@ -295,6 +298,17 @@ class Filters(widgets.VBox):
         return FilmFilter(self._in_state("only"), self._in_state("never"), **narrowed)
 
     def filter(self, question: Question) -> Question:
-        """Return a question with these filters, and for a list of the shape that is set here."""
+        """Return a question with these filters, and for a list of the shape that is set here.
+
+        The tick to share a genre is kept for films and for plots apart, and shows what is asked.
+        """
+        self._ticks[self._kind] = self.controls["match_genres"].value
+        self._kind = "films" if question.plot is None else "plot"
+        ticked = self._ticks[self._kind]
+        self._resetting = True
+        self.controls["match_genres"].value = ticked
+        self._resetting = False
         shape = {name: self.controls[name].value for name in _SHAPE}
-        return replace(question, where=self.where, **shape)
+        as_usual = replace(question, match_genres=None).genres_matched
+        match_genres = None if ticked == as_usual else ticked
+        return replace(question, where=self.where, match_genres=match_genres, **shape)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
@@ -18,12 +19,13 @@ from .film_map import MapView
 from .finder import Describer, Finder
 from .model import Catalogue, FilmModel
 from .question import Question
+from .sliders import WeightSliders
 from .trail import question_name
 
 # %% auto #0
 __all__ = ['Inputs', 'answer_in_words', 'Screen']
 
-# %% ../../nbs/workings/10_panels.ipynb #e97d6190
+# %% ../../nbs/workings/10_panels.ipynb #panels-switches
 _INVITATIONS = (
     "Type a few letters of a title, and choose a film.",
     "Say in a few sentences what the film is about.",
@@ -40,6 +42,20 @@ def _modes() -> widgets.RadioButtons:
     )
 
 
+def _switches() -> list[widgets.ToggleButton]:
+    return [
+        widgets.ToggleButton(icon="sliders", tooltip="narrow the list by genres, years and more"),
+        widgets.ToggleButton(
+            icon="balance-scale", tooltip="how much plot, words, genres and the rest count"
+        ),
+        widgets.ToggleButton(
+            description="Map",
+            icon="map-o",
+            tooltip="a picture of the catalogue, these films marked",
+        ),
+    ]
+
+# %% ../../nbs/workings/10_panels.ipynb #e97d6190
 class Inputs(widgets.VBox):
     """Everything that is typed or set: a title or a plot, and filters.
 
@@ -54,10 +70,10 @@ class Inputs(widgets.VBox):
         What to do first; observable, it changes with the mode.
     mode : RadioButtons
         Whether a title is asked for or a plot.
-    finder, describer, filters : Finder, Describer, Filters
+    finder, describer, filters, weights : Finder, Describer, Filters, WeightSliders
         The parts.
-    show_filters, show_map : ToggleButton
-        Whether the filters are to be seen, and the map.
+    show_filters, show_weights, show_map : ToggleButton
+        Whether the filters are to be seen, the weights, and the map.
 
     Examples
     --------
@@ -73,22 +89,16 @@ class Inputs(widgets.VBox):
         self._catalogue = catalogue
         self.mode = _modes()
         self.finder, self.describer = Finder(catalogue.suggest), Describer()
-        self.filters = Filters(catalogue.films)
-        self.show_filters = widgets.ToggleButton(
-            icon="sliders", tooltip="narrow the list by genres, years and more"
-        )
-        self.show_map = widgets.ToggleButton(
-            description="Map",
-            icon="map-o",
-            tooltip="a picture of the catalogue, these films marked",
-        )
-        switches = widgets.Box(
-            [self.show_filters, self.show_map], layout=widgets.Layout(flex_flow="row wrap")
-        )
-        super().__init__([self.mode, self.finder, self.describer, switches, self.filters])
+        self.filters, self.weights = Filters(catalogue.films), WeightSliders()
+        self.show_filters, self.show_weights, self.show_map = switches = _switches()
+        row = widgets.Box(switches, layout=widgets.Layout(flex_flow="row wrap"))
+        parts = [self.mode, self.finder, self.describer, row, self.filters, self.weights]
+        super().__init__(parts)
         self.mode.observe(self._update, "value")
         self.show_filters.observe(self._update, "value")
+        self.show_weights.observe(self._update, "value")
         self.filters.observe(self._update, "changed")
+        self.weights.observe(self._update, "changed")
         self._update()
 
     def _update(self, _: Any = None) -> None:
@@ -98,7 +108,15 @@ class Inputs(widgets.VBox):
         self.filters.layout.display = None if self.show_filters.value else "none"
         n_active = len(self.filters.where.in_words())
         self.show_filters.description = f"Filters ({n_active})" if n_active else "Filters"
+        self.weights.layout.display = None if self.show_weights.value else "none"
+        own = self.weights.chosen is not None
+        self.show_weights.description = "What counts (changed)" if own else "What counts"
+        self.weights.follow("balanced" if finds else "description")
         self.invitation = _INVITATIONS[self.mode.index]
+
+    def complete(self, question: Question) -> Question:
+        """Return a question with the filters and the weights that are set here."""
+        return replace(self.filters.filter(question), weights=self.weights.chosen)
 
     def show(self, question: Question) -> None:
         """Let the fields say what is being asked, also after a click elsewhere."""
@@ -143,7 +161,9 @@ def answer_in_words(catalogue: Catalogue, answer: Answer) -> str:
     films = "film" if len(answer.films) == 1 else "films"
     filters = "".join(f", {words}" for words in answer.question.where.in_words().values())
     name = question_name(catalogue, answer.question, 90)
-    return f"{len(answer.films)} {films} like {name}{filters}"
+    weights = answer.question.weights
+    counts = f", by {weights}" if isinstance(weights, str) else ", by your weights"
+    return f"{len(answer.films)} {films} like {name}{filters}{counts if weights else ''}"
 
 
 class Screen(widgets.VBox):

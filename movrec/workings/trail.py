@@ -42,8 +42,9 @@ def question_name(catalogue: Catalogue, question: Question, longest: int) -> str
     text = " + ".join(film_name(catalogue.find(film)) for film in question.films)
     if question.plot is not None:
         text = f"“{question.plot.overview.strip()}”"
-    if question.exclude:
-        text += f", but not {', '.join(catalogue.find(film)['title'] for film in question.exclude)}"
+    out = (*question.disliked, *question.exclude)
+    if out:
+        text += f", but not {', '.join(catalogue.find(film)['title'] for film in out)}"
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 # %% ../../nbs/workings/10_trail.ipynb #3f023ee5
@@ -109,7 +110,7 @@ class Trail(widgets.Box):
         known = self.current.plot
         if not text.strip() or (known is not None and known.overview == text):
             return
-        if known is not None and not self.current.exclude:
+        if known is not None and not (self.current.exclude or self.current.disliked):
             self.questions.pop()
         self.add(Question(plot=Plot(text)))
 
