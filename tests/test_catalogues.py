@@ -367,6 +367,7 @@ def test_one_column_a_genre(tmp_path):
         (["Drama；Krimi", "Drama／Krimi"], [["Drama", "Krimi"]] * 2),
         (["18", "9648"], [["Drama"], ["Mystery"]]),
         (["18|9648", "28"], [["Drama", "Mystery"], ["Action"]]),
+        (["['Drama' 'Crime']", "{Drama,Crime}"], [["Drama", "Crime"]] * 2),
         (['{"/m/07s9rl0": "Drama", "/m/01hmnh": "Fantasy"}'], [["Drama", "Fantasy"]]),
     ],
 )
@@ -374,6 +375,54 @@ def test_more_genres(tmp_path, cells, genres):
     table = pd.DataFrame([FILM | {"genres": cell} for cell in cells])
     table.to_csv(tmp_path / "a.csv", index=False)
     assert read(tmp_path / "a.csv")["genres"].tolist() == genres
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ('1,"The \\"Salt\\", a story",A spy runs.,Drama', 'The "Salt", a story'),
+        ('1,"The ""Salt"", a story",A spy runs.,Drama', 'The "Salt", a story'),
+        ("1,Salt,A spy\rruns.,Drama", "Salt"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_quotes_and_returns_within_a_cell(tmp_path, line, title, end):
+    text = end.join(["id,title,overview,genres", line, "2,Heat,A thief.,Crime", ""])
+    films = read(write(tmp_path / "a.csv", text))
+    assert films["title"].tolist() == [title, "Heat"]
+    assert films["overview"].tolist() == ["A spy runs.", "A thief."]
+
+
+def test_lines_that_end_in_a_return_alone(tmp_path):
+    text = "\r".join(["title,overview,genres", "Heat,A thief.,Crime", "Salt,A spy.,Action", ""])
+    assert read(write(tmp_path / "a.csv", text))["title"].tolist() == ["Heat", "Salt"]
+
+
+def test_quotes_without_meaning_in_a_table_with_tabs(tmp_path):
+    lines = [
+        "tconst\tprimaryTitle\tplot\tgenres",
+        'tt01\t"Weird" Al\tA singer.\tMusic',
+        'tt02\t"Heat\tA thief.\tCrime',
+    ]
+    films = read(write(tmp_path / "a.tsv", "\n".join(lines)))
+    assert len(films) == 2 and films["title"][1] == '"Heat'
+
+
+def test_ids_that_repeat(tmp_path):
+    rows = [FILM | {"title": f"F{n}", "rank": n % 3} for n in range(9)]
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    films = read(tmp_path / "a.csv")
+    assert films["id"].tolist() == list(range(1, 10))
+    assert "'rank' repeats, so the films are numbered by their rows" in str(report_of(films))
+
+
+def test_pages_of_an_api(tmp_path):
+    page = {"page": 1, "results": [FILM, FILM | {"title": "Salt"}]}
+    for text in (
+        json.dumps([page, page]),
+        f"{json.dumps(page, indent=1)}\n{json.dumps(page, indent=1)}",
+    ):
+        assert len(read(write(tmp_path / "a.json", text))) == 4
 
 
 def test_a_mark_that_is_not_known_is_named(tmp_path):

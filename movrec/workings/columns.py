@@ -32,35 +32,39 @@ REQUIRED_COLUMNS = ("title", "overview", "genres")
 
 # Column of a film table -> what files call it, squeezed and in order of preference.
 _NAMES = """
-id: id movieid filmid tmdbid tmdb showid titleid imdbid imdbtitleid tconst wikipediamovieid wikiid
+id: id movieid filmid filmtvid malid animeid tmdbid tmdb showid titleid imdbid imdbtitleid tconst wikipediamovieid wikiid
     wikipediaid freebaseid doubanid netflixid rottentomatoeslink slug uid uuid key index unnamed0
     rank position nr no n num numero nummer sno srno number
 title: title movietitle seriestitle filmtitle primarytitle titleenglish englishtitle moviename
-    filmname film movie name titlex originaltitle titel titre titulo titolo nazvanie tytul 片名 电影名
-    电影名称 标题 中文名 название タイトル 題名 제목 العنوان
+    filmname film movie name names titlex movietitleyear originaltitle titel titre titulo titolo
+    nazvanie tytul tytuł baslik filmadi 片名 电影名 电影名称 标题 中文名 название фильм タイトル 題名
+    作品名 제목 영화명 العنوان
 year: year releaseyear startyear releasedyear yearofrelease yearreleased productionyear movieyear
     filmyear titleyear yearx releasedate datepublished releasedat originalreleasedate premiered
-    premieredate released date firstairdate theatricalrelease jahr annee ano anno god rok 年份 年
-    上映年份 上映日期 год 年度 연도 السنة
+    premieredate released date datex firstairdate theatricalrelease jahr erscheinungsjahr annee
+    datedesortie ano anno god rok jaar yil yıl 年份 年 上映年份 上映日期 год 年度 公開年 製作年 公開日
+    연도 개봉일 السنة
 genres: genres genre listedin genrenames genrelist genresname moviegenre moviegenres filmgenre
-    genrename genreids expandedgenres genero generos genere generi gatunek gattung zhanr 类型 类别
-    жанр жанры ジャンル 장르 النوع categories category tags subject kind
-overview: overview fullplot plotsynopsis synopsis storyline plot plotsummary plotoutline
+    genrename genreids expandedgenres genero generos genere generi gatunek gattung zhanr tur 类型
+    类别 жанр жанры ジャンル 장르 النوع categories category tags subject kind
+overview: overview fullplot plotsynopsis synopsis sypnopsis storyline plot plotsummary plotoutline
     description story summary moviedescription movieinfo moviesummary moviestory filmdescription
     shortdescription logline desc plottext wikiplot handlung inhalt inhaltsangabe beschreibung
-    resume sinopsis sinopse trama descripcion descricao opis syuzhet 简介 剧情 剧情简介 介绍 сюжет
+    resume sinopsis sinopse trama descripcion descricao opis samenvatting konu ozet syuzhet 简介 剧情 剧情简介 介绍 сюжет
     описание あらすじ 줄거리 القصة
-original_title: originaltitle originalname titleoriginal
-language: language originallanguage lang languages originallang
+original_title: originaltitle originalname origtitle titleoriginal
+language: language originallanguage origlang lang languages originallang idioma sprache langue
 runtime: runtime runtimeminutes runtimemins runtimemin runtimes duration durationmin durationmins
     durationminutes minutes minute mins length lengthmin lengthminutes runningtime laufzeit duree
+    duracion duracao durata sure
 collection: collection belongstocollection collectionname franchise
 tagline: tagline taglines
 vote_average: voteaverage imdbrating averagerating averagevote avgvote avgrating meanvote
     weightedaveragevote ratingaverage imdbscore userrating userscore doubanscore ratingimdb
     audiencerating ratingvalue 评分 rating score vote
 vote_count: votecount numvotes imdbvotes noofvotes votes numberofvotes numvotedusers totalvotes
-    ratingcount ratingscount numratings doubanvotes numberofratings voters userscount
+    ratingcount ratingscount numratings doubanvotes numberofratings noofpersonsvoted voters
+    userscount
 popularity: popularity
 imdb_id: imdbid imdbtitleid tconst
 source_id: sourceid

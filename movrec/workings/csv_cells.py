@@ -11,6 +11,7 @@ import itertools
 import re
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -55,6 +56,23 @@ class _LongRecords:
         finally:
             csv.field_size_limit(limit)
         return records[0] if len(records) == 1 and len(records[0]) == self.width else None
+
+# %% ../../nbs/workings/01_csv_cells.ipynb #csv-cells-otherwise-code
+def _otherwise(line: str, delimiter: str, width: int) -> list[str] | None:
+    """Return the cells of a line that has the right number of them if it is read in another way."""
+    ways: list[dict[str, Any]] = []
+    if '\\"' in line:
+        ways.append({"escapechar": "\\", "doublequote": False})
+    if delimiter == "\t":
+        ways.append({"quoting": csv.QUOTE_NONE})
+    for way in ways:
+        try:
+            records = list(csv.reader([line], delimiter=delimiter, **way))
+        except csv.Error:
+            continue
+        if len(records) == 1 and len(records[0]) == width:
+            return records[0]
+    return None
 
 # %% ../../nbs/workings/01_csv_cells.ipynb #bfc95e46
 def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterator[list[str] | None]:
@@ -109,7 +127,9 @@ def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterato
         if len(taken) > 1 and (record is None or "".join(taken).count('"') % 2):
             waiting.extendleft(reversed(taken[1:]))
             reader = csv.reader(next_lines(), delimiter=delimiter)
-            record = None
+            record = _otherwise(taken[0], delimiter, width) if width else None
+        elif width and len(taken) == 1 and len(record or ()) != width:
+            record = _otherwise(taken[0], delimiter, width) or record
         if record is None or any(record):
             yield record
 
@@ -186,9 +206,14 @@ def find_header(lines: list[str], request: Request) -> tuple[list[str], str, int
     raise AssertionError("a header that fits was not found")  # pragma: no cover
 
 # %% ../../nbs/workings/01_csv_cells.ipynb #4967130d
+_RETURN = re.compile(r"\r(?!\n|$)")
+
+
 def _bounded_lines(text: io.TextIOWrapper, source: str) -> Iterator[str]:
-    """Yield lines; one without an end is not read to it."""
+    """Yield lines; one without an end is not read to it, and a return within a line is a blank."""
     while line := text.readline(_LONGEST_LINE):
+        if "\r" in line[:-2]:
+            line = _RETURN.sub(" ", line)
         if len(line) == _LONGEST_LINE and not line.endswith("\n"):
             raise CatalogueError(
                 f"{source} has a line of more than {_LONGEST_LINE:,} characters, so it is neither a CSV "

@@ -102,10 +102,12 @@ def open_text(
             f"{source} is not UTF-8 text, it looks like {guess}: try --encoding {guess} (in Python "
             f"encoding={guess!r}), or save it as CSV in UTF-8."
         )
+    # Lines end in a line feed, if there is any: a return alone may stand within a cell.
+    newline = "\n" if b"\n" in content.peek(1 << 16) else ""
     if encoding in (None, "utf-8"):
         errors = "surrogateescape" if encoding is None else "replace"
-        return io.TextIOWrapper(content, encoding="utf-8-sig", errors=errors, newline="")
-    return io.TextIOWrapper(content, encoding=encoding, errors="replace", newline="")
+        return io.TextIOWrapper(content, encoding="utf-8-sig", errors=errors, newline=newline)
+    return io.TextIOWrapper(content, encoding=encoding, errors="replace", newline=newline)
 
 # %% ../../nbs/workings/01_encodings.ipynb #encodings-cp1252-code
 _ESCAPED = re.compile("[\udc80-\udcff]")

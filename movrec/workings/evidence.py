@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from .cells import UNREADABLE, Unreadable
-from .columns import REQUIRED_COLUMNS
+from .columns import REQUIRED_COLUMNS, squeeze
 from .core import clean_text, is_missing, shorten
 from .genre_cells import GenreReader, is_known_genre, unify_spellings
 from .layouts import KAGGLE, Layout
@@ -22,6 +22,10 @@ from .scripts import WITHOUT_BLANKS
 __all__ = ['number_films', 'move_years', 'leave_out_columns', 'odd_things', 'ParsedFilms', 'parse_films']
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-ids-code
+_WEAK_IDS = (
+    "key", "index", "unnamed0", "rank", "position", "nr", "no", "n", "num", "numero", "nummer", "sno",
+    "srno", "number",
+)  # fmt: skip
 _LETTERS_AND_NUMBER = re.compile(r"(\D*?)0*(\d{1,15})")
 
 
@@ -71,10 +75,13 @@ def number_films(
     if "id" not in table:
         table = table.assign(id=rows)
         return table, "no column holds ids, so the films are numbered by their rows"
+    name = layout.name_of("id", cells.columns)
+    repeated = table["id"].map(str)[table["id"].notna()].duplicated().mean()
+    if repeated > (0 if squeeze(name) in _WEAK_IDS else 0.5) and name not in KAGGLE.columns["id"]:
+        return table.assign(id=rows), f"{name!r} repeats, so the films are numbered by their rows"
     unreadable = sum(value is UNREADABLE for value in table["id"])
     if unreadable <= table["id"].notna().sum() / 2:
         return table, None
-    name = layout.name_of("id", cells.columns)
     texts = [clean_text(cell) for cell in cells[name]]
     first = next(text for text in texts if text is not None)
     ids = _numbers_within(texts)
@@ -95,7 +102,9 @@ def number_films(
     )
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-titles-code
-_YEAR_AT_END = re.compile(r"(.*\S)\s*[(\[](18[7-9]\d|19\d\d|20\d\d)(?:[-–]\d{0,4})?[)\]]")
+_YEAR_AT_END = re.compile(
+    r"(.*\S)(?:\s*[(\[]|\s+[-–]\s+)(18[7-9]\d|19\d\d|20\d\d)(?:[-–]\d{0,4})?[)\]]?"
+)
 
 
 def move_years(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:

@@ -204,14 +204,19 @@ def find_weak_mark(cells: Iterable[object]) -> str | None:
     return None
 
 # %% ../../nbs/workings/01_genre_cells.ipynb #genre-cells-parse
+_NO_COMMA = re.compile(r"(['\"])\s+(['\"])")  # as NumPy prints a list: ['Drama' 'Crime']
+_BARE_LIST = re.compile(r"[\[{]([^\W\d_][\w\s,&-]{0,300})[\]}]")  # as databases do: {Drama,Crime}
+
+
 @lru_cache(maxsize=8192)
 def _entries_in_text(cell: str, weak_mark: str | None, numbers: bool) -> Entries | None:
     """Return the entries that a text lists, None if it cannot be read."""
     if cell.lstrip().startswith(("[", "{")):
+        bare = _BARE_LIST.fullmatch(cell.strip())
         try:
-            return _entries(parse_literal(cell))
+            return _entries(parse_literal(_NO_COMMA.sub(r"\1, \2", cell)))
         except ValueError:
-            return None
+            return _entries(bare.group(1).split(",")) if bare else None
     if _is_no_genre(cell):
         return ()
     if is_number_or_truth(cell):

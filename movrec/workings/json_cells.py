@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -96,7 +97,12 @@ def records_in(value: Any, request: Request, depth: int = 2) -> list[Any] | None
     [{'title': 'Heat', 'plot': 'A thief.', 'genre': 'Crime'}]
     """
     if isinstance(value, list):
-        return value if _is_list_of_records(value) else None
+        if not _is_list_of_records(value):
+            return None
+        if request.fits(_names(value[:HEADER_WITHIN])) or not depth:
+            return value
+        pages = [records_in(page, request, depth - 1) for page in value]
+        return [record for page in pages for record in page or ()] or value
     if not isinstance(value, dict) or not value:
         return None
     names, data = value.get("columns"), value.get("data")
@@ -123,10 +129,24 @@ def _line_record(line: str) -> Any:
         return None
 
 
+_GAP = re.compile(r"[\s,]*")
+
+
+def _values_in(text: str) -> list[Any]:
+    """Return the values of a JSON text, which may stand one behind the other."""
+    decoder, place, values = json.JSONDecoder(), 0, []
+    while place < len(text):
+        value, place = decoder.raw_decode(text, place)
+        values.append(value)
+        place = _GAP.match(text, place).end()  # type: ignore[union-attr]
+    return values
+
+
 def _parse_whole(text: str, request: Request) -> list[Any]:
     """Return the records of a JSON text that is not a line a film."""
     try:
-        value = json.loads(text)
+        values = _values_in(text)
+        value = values[0] if len(values) == 1 else values
     except (ValueError, RecursionError) as error:
         raise CatalogueError(
             f"{request.source} is damaged JSON ({first_line(error)}): get the file again."
@@ -160,9 +180,9 @@ def _records(text: io.TextIOWrapper, request: Request) -> Iterator[Any]:
         raise CatalogueError(
             f"{request.source} is too large for one JSON value: write an object a line."
         )
-    yield from _parse_whole(first + second + rest, request)
+    yield from _parse_whole((first + second + rest).strip(), request)
 
-
+# %% ../../nbs/workings/01_json_cells.ipynb #json-cells-door
 def json_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.DataFrame]:
     """Yield the wanted values of a JSON file, chunk by chunk; as `csv_chunks`.
 

@@ -199,6 +199,7 @@ class KnownLayout:
 
 KNOWN_LAYOUTS = (
     KnownLayout("kaggle", "Kaggle, The Movies Dataset", "belongstocollection video posterpath imdbid overview"),
+    KnownLayout("tmdb-whole", "Kaggle, TMDB's whole list, a million films", "backdroppath posterpath imdbid overview keywords"),
     KnownLayout("tmdb-5000", "Kaggle, TMDB 5000 Movie Dataset", "keywords spokenlanguages homepage overview title status tagline revenue budget originaltitle id"),
     KnownLayout("tmdb-api", "An answer of TMDB's API", "genreids overview title"),
     KnownLayout("tmdb", "TMDB, the lists of its best and its whole", "originallanguage overview title releasedate"),
