@@ -76,7 +76,8 @@ def number_films(
         table = table.assign(id=rows)
         return table, "no column holds ids, so the films are numbered by their rows"
     name = layout.name_of("id", cells.columns)
-    repeated = table["id"].map(str)[table["id"].notna()].duplicated().mean()
+    given = cells[name][table["id"].notna()].map(str)
+    repeated = given.duplicated().mean() if len(given) else 0
     if repeated > (0 if squeeze(name) in _WEAK_IDS else 0.5) and name not in KAGGLE.columns["id"]:
         return table.assign(id=rows), f"{name!r} repeats, so the films are numbered by their rows"
     unreadable = sum(value is UNREADABLE for value in table["id"])
