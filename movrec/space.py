@@ -159,11 +159,18 @@ class JoinedSpace(Estimator):
         -------
         dict of str to ndarray of shape (n, sum of all d), float32
             Unit vectors by block; zeros for a text in which nothing is known.
+
+        Raises
+        ------
+        NotFittedError
+            Neither `fit` nor `load` came before.
+        ParameterError
+            The space was fitted without such a block, or to matrices of other sizes.
         """
         self.check_fitted()
         vectors = {}
         for name, part in _named(text).items():
-            means = self.means_[name]
+            means = self._means_of(name)
             matrices = as_blocks(part, sizes=[len(mean) for mean in means])
             vectors[name] = unit_rows(
                 np.hstack([center(m, mean) for m, mean in zip(matrices, means)])
@@ -200,7 +207,8 @@ class JoinedSpace(Estimator):
         vectors = {**ready, **self.text_vectors(raw)}
         joined = np.zeros((len(films), self.n_dimensions_), dtype=np.float32)
         for name, part in vectors.items():
-            joined[:, self.layout_[name]] = part
+            size = sum(map(len, self._means_of(name)))
+            joined[:, self.layout_[name]] = as_blocks([part], len(films), [size])[0]
         for name, block in self.evidence_.items():
             joined[:, self.layout_[name]] = block.transform(films, probabilities)
         return joined
@@ -224,6 +232,12 @@ class JoinedSpace(Estimator):
         for name, place in self.layout_.items():
             lengths[place] = weights.get(name, 0)
         return np.asarray(vectors, dtype=np.float32) * lengths
+
+    def _means_of(self, name: str) -> list[np.ndarray]:
+        if name not in self.means_:
+            fitted = ", ".join(self.means_)
+            raise ParameterError(f"This space has no text block {name!r}: it was fitted to {fitted}.")
+        return self.means_[name]
 
     def _set_evidence(self, genres: GenreBlock, titles: TitleBlock, years: YearBlock) -> None:
         self.evidence_: dict[str, Block] = {"genres": genres, "title": titles, "year": years}

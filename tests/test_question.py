@@ -17,6 +17,7 @@ from movrec.workings.question import (
     sql_literal,
 )
 from movrec.workings.text import Plot
+from movrec.workings.weights import BLOCKS, PRESETS
 
 PLOT = Plot("A farmer finds an old map.")
 
@@ -170,12 +171,17 @@ def test_liking_and_disliking():
     assert liked.more_like(np.int64(7)).films == (2, 7)
     disliked = liked.without(2).without(2)
     assert disliked.films == () and disliked.exclude == (3, 2) and not disliked
+    away = liked.less_like(7).less_like(np.int64(7)).less_like(2)
+    assert away.disliked == (7, 2) and away.films == () and not away
+    assert away.more_like(7).films == (7,) and away.more_like(7).disliked == (2,)
+    assert all(type(film) is int for film in away.disliked)
     assert question.plot == PLOT and question.without(9).plot == PLOT  # nothing has changed
 
 
 @pytest.mark.parametrize("film", ["Heat", None, 3.7, True])
 def test_only_an_id_is_liked_or_disliked(film):
-    for say in (Question(films=(862,)).more_like, Question(films=(862,)).without):
+    question = Question(films=(862,))
+    for say in (question.more_like, question.less_like, question.without):
         with pytest.raises(ParameterError, match="ids of films"):
             say(film)
 
@@ -187,11 +193,41 @@ def test_each_condition_is_let_go_once():
     assert list(loosened) == [*where.in_words().values(), "share a genre with the query"]
     for name, looser in zip(where.in_words(), loosened.values()):
         assert name not in looser.where.in_words()
-        assert len(looser.where.in_words()) == 4 and looser.match_genres
+        assert len(looser.where.in_words()) == 4 and looser.genres_matched
         assert dataclasses.replace(looser, where=where) == question
     last = list(loosened.values())[-1]
     assert last.where == where and not last.match_genres
     assert not list(Question(films=(862,), match_genres=False).loosened())
+    assert not list(Question(plot=PLOT).loosened())  # its genres are a guess, and no wall
+    assert [words for words, _ in Question(plot=PLOT, match_genres=True).loosened()] == [
+        "share a genre with the query"
+    ]
+
+
+def test_genres_are_matched_for_films_and_not_for_texts():
+    assert Question(films=(862,)).genres_matched and not Question(plot=PLOT).genres_matched
+    assert not Question(more=("sharks",)).genres_matched
+    for wanted in (True, False):
+        for asked in ({"films": (862,)}, {"plot": PLOT}):
+            assert Question(**asked, match_genres=wanted).genres_matched is wanted
+
+
+def test_weights_are_those_of_films_or_of_texts():
+    assert Question(films=(862,)).block_weights() == PRESETS["balanced"]
+    for text in (Question(plot=PLOT), Question(more=("sharks",))):
+        assert text.block_weights() == PRESETS["description"]
+    heavy = Question(films=(862,), weights={"year": 0, "words": 2})
+    assert heavy.block_weights() == PRESETS["balanced"] | {"year": 0, "words": 2}
+    assert Question(plot=PLOT, weights="era").block_weights() == PRESETS["era"]
+    same = Question(films=(862,), weights={"words": 2.0, "year": 0})
+    assert heavy == same and len({heavy, same}) == 1  # a dict among its fields does no harm
+    assert heavy != Question(films=(862,))
+    assert pickle.loads(pickle.dumps(heavy)) == heavy
+
+
+def test_words_alone_are_a_question():
+    assert Question(more=("sharks",)) and not Question(less=("sharks",))
+    Question(more=["sharks"], less=("beach",), disliked=[3]).check()
 
 
 @pytest.mark.parametrize(
@@ -202,11 +238,47 @@ def test_each_condition_is_let_go_once():
         {"diversity": 1.1},
         {"diversity": "much"},
         {"space": "genres"},
-        {"metric": "dot"},
+        {"match_genres": "yes"},
+        {"match_genres": 2},
+        {"match_genres": []},
+        {"match_genres": np.array([1, 2])},
+        {"weights": "themes"},
+        {"weights": {"word": 1}},
+        {"weights": {"words": -1}},
+        {"weights": {"words": "much"}},
+        {"weights": {"words": float("nan")}},
+        {"weights": {3: 1}},
+        {"weights": {"preset": ["theme"]}},
+        {"weights": ["theme"]},
+        {"weights": 2},
+        {"weights": np.ones(6)},
+        {"weights": dict.fromkeys(BLOCKS, 0)},
+        {"disliked": 863},
+        {"disliked": ("Toy Story 2",)},
+        {"disliked": (True,)},
+        {"disliked": (1.5,)},
+        {"disliked": None},
+        {"disliked": {863}},
+        {"more": "androids"},
+        {"more": ("androids", 3)},
+        {"more": (b"androids",)},
+        {"more": None},
+        {"less": "Japan"},
+        {"less": (None,)},
+        {"less": {"Japan": 1}},
+        {"space": None},
+        {"space": ["joined"]},
+        {"diversity": float("nan")},
+        {"diversity": True},
+        {"diversity": None},
+        {"where": None},
         {"where": FilmFilter(years=(2000, 1990))},
         {"where": {"genres": ["Drama"]}},
         {"plot": PLOT},
         {"films": 862},
+        {"films": np.array([862])},
+        {"films": (2.0,)},
+        {"films": None},
         {"films": ("Toy Story",)},
         {"exclude": 863},
         {"exclude": ("Toy Story 2",)},
@@ -215,6 +287,18 @@ def test_each_condition_is_let_go_once():
 def test_a_question_that_cannot_be_answered(wrong):
     with pytest.raises(ParameterError):
         Question(**{"films": (862,), **wrong}).check()
+
+
+@pytest.mark.parametrize(
+    "joined_only",
+    [{"weights": "theme"}, {"more": ("sharks",)}, {"less": ("sharks",)}, {"disliked": (863,)}],
+    ids=str,
+)
+def test_what_plain_document_vectors_cannot_heed(joined_only):
+    with pytest.raises(ParameterError, match="belong to the joined space"):
+        Question(films=(862,), space="document", **joined_only).check()
+    Question(films=(862,), space="document").check()
+    Question(films=(862,), **joined_only).check()
 
 
 def test_a_plot_has_to_be_one():

@@ -12,13 +12,15 @@ import pytest
 
 from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
-from movrec.space import JoinedSpace, TextModel
-from movrec.workings.blocks import GenreBlock, TitleBlock, YearBlock
+from movrec.space import JoinedSpace, TextModel, word_fields
+from movrec.workings.blocks import GenreBlock, TitleBlock, YearBlock, year_hills
 from movrec.workings.core import ModelError, NotFittedError, ParameterError
 from movrec.workings.embedder import register_embedder
 from movrec.workings.folders import load_part, save_part
+from movrec.workings.reader import default_reader
 from movrec.workings.terms import TermFeatures
 from movrec.workings.text import Plot, film_texts, tokenize
+from movrec.workings.weights import BLOCKS
 
 
 @register_embedder
@@ -62,13 +64,15 @@ def films(sample_films):
 
 @pytest.fixture(scope="module")
 def doc2vec_model(films):
+    """Of Doc2Vec, and of the reader where there is one."""
     model = TextModel(Doc2VecEmbedder(epochs=2, progress=False), classifier())
     return model, model.fit(films)
 
 
 @pytest.fixture(scope="module")
 def hashed_model(films):
-    model = TextModel(HashedWords(), classifier(), terms=TermFeatures(16))
+    """Of an embedder of somebody else's, without a reader."""
+    model = TextModel(HashedWords(), classifier(), terms=TermFeatures(16), reader=False)
     return model, model.fit(films)
 
 
@@ -80,35 +84,97 @@ def model_and_blocks(request):
 # ---- the joined space ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sizes", [[6], [6, 4], [6, 4, 2]])
-def test_any_number_of_text_blocks(films, sizes):
+def some_text(films, **sizes):
+    """Text blocks of random numbers: of each name as many matrices as there are sizes."""
     rng = np.random.default_rng(0)
-    blocks = [rng.normal(1, 1, (len(films), size)).astype(np.float32) for size in sizes]
-    space = JoinedSpace().fit(films, blocks)
-    text = space.text_features(blocks)
-    joined = space.transform(films, blocks)
-    assert text.shape == (len(films), sum(sizes))
-    assert joined.shape == (len(films), space.n_dimensions_) and joined.dtype == np.float32
-    np.testing.assert_array_equal(joined, space.transform(films, text))
-    np.testing.assert_allclose(np.linalg.norm(text, axis=1), 1, rtol=1e-5)
-    # Each block counts alike, however long its vectors are, and is centred.
-    longer = [1000 * blocks[0], *blocks[1:]]
-    np.testing.assert_allclose(space.text_features(longer), text, atol=1e-6)
-    starts = np.cumsum([0, *sizes])
-    parts = [text[:, a:b] for a, b in itertools.pairwise(starts)]
-    for part in parts:
-        np.testing.assert_allclose(np.linalg.norm(part, axis=1), len(sizes) ** -0.5, rtol=1e-4)
-        assert np.linalg.norm(part.mean(axis=0)) < 0.15
+    return {
+        name: [rng.normal(1, 1, (len(films), size)).astype(np.float32) for size in part]
+        for name, part in sizes.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [{"plot": [6]}, {"plot": [6, 4]}, {"plot": [6, 4, 2], "reader": [5]}, {"reader": [3, 3]}],
+    ids=str,
+)
+def test_any_number_of_text_blocks(films, sizes):
+    text = some_text(films, **sizes)
+    space = JoinedSpace().fit(films, text)
+    vectors = space.text_vectors(text)
+    joined = space.transform(films, text)
+    assert list(vectors) == list(sizes) and joined.dtype == np.float32
+    assert joined.shape == (len(films), space.n_dimensions_)
+    np.testing.assert_array_equal(joined, space.transform(films, vectors))
+    longer = {name: [1000 * part[0], *part[1:]] for name, part in text.items()}
+    for name, part in sizes.items():
+        assert vectors[name].shape == (len(films), sum(part))
+        np.testing.assert_allclose(np.linalg.norm(vectors[name], axis=1), 1, rtol=1e-5)
+        # Each matrix counts alike, however long its vectors are, and is centred.
+        np.testing.assert_allclose(space.text_vectors(longer)[name], vectors[name], atol=1e-6)
+        starts = np.cumsum([0, *part])
+        for matrix in (vectors[name][:, a:b] for a, b in itertools.pairwise(starts)):
+            np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), len(part) ** -0.5, rtol=1e-4)
+            assert np.linalg.norm(matrix.mean(axis=0)) < 0.15
+
+
+@pytest.mark.parametrize("sizes", [{"plot": [6, 4]}, {"plot": [6, 4], "reader": [5]}], ids=str)
+def test_every_block_has_its_place_and_length_one_or_none(films, sizes):
+    text = some_text(films, **sizes)
+    space = JoinedSpace(title_dimensions=16).fit(films, text)
+    assert list(space.layout_) == [*sizes, "genres", "title", "year"]
+    assert set(space.layout_) | {"words"} <= set(BLOCKS)
+    filled = [column for place in space.layout_.values() for column in range(place.start, place.stop)]
+    assert filled == list(range(space.n_dimensions_))  # one after the other, no gap, no overlap
+    odd = films.copy()
+    odd["genres"] = [[] if row % 3 == 0 else names for row, names in enumerate(odd["genres"])]
+    odd["title"] = ["" if row % 5 == 0 else title for row, title in enumerate(odd["title"])]
+    text = {name: [part * (np.arange(len(films)) % 7 > 0)[:, None] for part in of] for name, of in text.items()}
+    joined = space.transform(odd, text)
+    for name, place in space.layout_.items():
+        lengths = np.linalg.norm(joined[:, place], axis=1)
+        assert np.all((np.abs(lengths - 1) < 1e-5) | (lengths == 0)), name
+    lengths = {name: np.linalg.norm(joined[:, place], axis=1) for name, place in space.layout_.items()}
+    assert (lengths["genres"] == 0).tolist() == [row % 3 == 0 for row in range(len(films))]
+    assert (lengths["title"] == 0).tolist() == [row % 5 == 0 for row in range(len(films))]
+    assert (lengths["plot"] == 0).tolist() == [row % 7 == 0 for row in range(len(films))]
+    assert (lengths["year"] > 0).all()
+
+
+def test_a_scaled_vector_s_product_is_the_weighted_sum_of_the_blocks_cosines(films):
+    text = some_text(films, plot=[6, 4], reader=[5])
+    space = JoinedSpace(title_dimensions=16).fit(films, text)
+    joined = space.transform(films, text)
+    weights = {"plot": 0.5, "reader": 2, "genres": 0.25, "year": 3.0, "words": 7}  # no title
+    expected = sum(
+        weights.get(name, 0) * (joined[:, place] @ joined[3, place])
+        for name, place in space.layout_.items()
+    )
+    query = space.scale(joined[3], weights)
+    assert query.dtype == np.float32 and not query[space.layout_["title"]].any()
+    np.testing.assert_allclose(joined @ query, expected, atol=1e-5)
+    many = space.scale(joined[:5], weights)
+    np.testing.assert_array_equal(many[3], query)
+    assert not space.scale(joined, {}).any()
+    np.testing.assert_array_equal(joined[3], space.transform(films, text)[3])  # it was a copy
+
+
+def test_a_list_of_matrices_is_the_plot_s(films):
+    text = some_text(films, plot=[6, 4])
+    space = JoinedSpace().fit(films, text["plot"])
+    assert list(space.means_) == ["plot"]
+    joined = space.transform(films, text["plot"])
+    np.testing.assert_array_equal(joined, JoinedSpace().fit(films, text).transform(films, text))
+    np.testing.assert_array_equal(joined, space.transform(films, space.text_vectors(text)["plot"]))
 
 
 def test_a_space_is_saved_and_loaded(films, tmp_path):
-    rng = np.random.default_rng(0)
-    blocks = [rng.normal(size=(len(films), size)) for size in (5, 3)]
-    space = JoinedSpace(genre_weight=0.3, title_dimensions=np.int64(16)).fit(films, blocks)
+    text = some_text(films, plot=[5, 3], reader=[4])
+    space = JoinedSpace(title_dimensions=np.int64(16)).fit(films, text)
     space.save(tmp_path)
     loaded = JoinedSpace.load(tmp_path)
-    np.testing.assert_array_equal(space.transform(films, blocks), loaded.transform(films, blocks))
-    assert loaded.get_params() == space.get_params()
+    np.testing.assert_array_equal(space.transform(films, text), loaded.transform(films, text))
+    assert loaded.get_params() == space.get_params() and loaded.layout_ == space.layout_
     assert loaded.evidence_ == space.evidence_ and loaded.genres_ == space.genres_
     part = next(tmp_path.glob("*.json"))
     part.write_text(part.read_text().replace("typical_", "typical"))
@@ -116,40 +182,48 @@ def test_a_space_is_saved_and_loaded(films, tmp_path):
         JoinedSpace.load(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"genre_weight": -1},
-        {"title_weight": "1"},
-        {"title_dimensions": 0},
-        {"title_dimensions": 2.5},
-        {"year_weight": float("nan")},
-        {"year_weight": float("inf")},
-    ],
-)
-def test_bad_parameters_of_a_space(films, parameters):
-    with pytest.raises(ParameterError, match=next(iter(parameters))):
-        JoinedSpace(**parameters).fit(films, [np.ones((len(films), 2))])
+def test_a_space_whose_parts_do_not_fit_is_damaged(films, tmp_path):
+    text = some_text(films, plot=[5, 3], reader=[4])
+    JoinedSpace().fit(films, text).save(tmp_path)
+    description, arrays = load_part(tmp_path, JoinedSpace.kind)
+    fewer = {name: array for name, array in arrays.items() if name != "plot_1"}
+    save_part(tmp_path, JoinedSpace.kind, description, fewer)
+    with pytest.raises(ModelError, match="damaged"):
+        JoinedSpace.load(tmp_path)
+    save_part(tmp_path, JoinedSpace.kind, {**description, "evidence": []}, arrays)
+    with pytest.raises(ModelError, match="damaged"):
+        JoinedSpace.load(tmp_path)
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, "16", None, True, float("nan")])
+def test_bad_parameters_of_a_space(films, value):
+    with pytest.raises(ParameterError, match="title_dimensions"):
+        JoinedSpace(title_dimensions=value).fit(films, [np.ones((len(films), 2))])
 
 
 def test_blocks_that_do_not_fit(films):
     blocks = [np.ones((len(films), 4)), np.ones((len(films), 3))]
     with pytest.raises(NotFittedError):
-        JoinedSpace().text_features(blocks)
+        JoinedSpace().text_vectors(blocks)
     for wrong in (blocks[0], [], [blocks[0][:-1]], [np.ones(len(films))]):
         with pytest.raises(ParameterError, match="ext blocks"):
             JoinedSpace().fit(films, wrong)
     space = JoinedSpace().fit(films, blocks)
     for wrong in (blocks[:1], blocks[::-1], [*blocks, blocks[0]]):
         with pytest.raises(ParameterError, match="ext blocks"):
-            space.text_features(wrong)
+            space.text_vectors(wrong)
+    with pytest.raises(ParameterError, match="no text block 'reader': it was fitted to plot"):
+        space.text_vectors({"plot": blocks, "reader": blocks[:1]})
+    for wrong in (np.ones((len(films), 6)), np.ones((3, 7)), {"reader": np.ones((len(films), 7))}):
+        with pytest.raises(ParameterError, match="ext block"):
+            space.transform(films, wrong)
 
 
 def test_a_text_without_a_known_word_gets_no_direction(films):
     documents = np.random.default_rng(0).normal(1, 1, (len(films), 4))
     documents[3] = 0
     space = JoinedSpace().fit(films, [documents])
-    assert not space.text_features([documents])[3].any()
+    assert not space.text_vectors([documents])["plot"][3].any()
     assert np.isfinite(space.transform(films, [documents])).all()
 
 
@@ -162,14 +236,29 @@ def test_films_without_genres_without_years_and_without_a_title(films):
     space = JoinedSpace().fit(films, text)
     vectors = space.transform(odd, [text[0][:4]])
     assert np.isfinite(vectors).all()
-    genres, titles, years = (block.transform(odd) for block in space.evidence_)
+    genres, titles, years = (block.transform(odd) for block in space.evidence_.values())
     assert not genres[:3].any() and genres[3].any()
     assert not titles[:2].any() and titles[2].any()  # two signs are all that its title has
     np.testing.assert_array_equal(years[0], years[2])
     nobody = odd.assign(year=pd.array([pd.NA] * 4, dtype="Int16"), genres=[[]] * 4)
     empty = JoinedSpace().fit(nobody, [text[0][:4]])
-    assert empty.genres_ == [] and empty.evidence_[2].typical_ is None
-    assert not empty.evidence_[2].transform(nobody).any()
+    assert empty.genres_ == [] and empty.evidence_["year"].typical_ is None
+    assert not empty.evidence_["year"].transform(nobody).any()
+
+
+def test_years_are_near_where_they_are_near():
+    years = [1888, 1890, 1972, 1977, 1982, 2012, 2040, 2100, None]
+    hills = year_hills(years)
+    assert hills.shape == (9, YearBlock().size) and hills.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(hills, axis=1), [1] * 8 + [0], rtol=1e-5)
+    np.testing.assert_array_equal(hills[0], hills[1])  # beyond the hills all are alike
+    np.testing.assert_array_equal(hills[6], hills[7])
+    for one, other in itertools.combinations(range(1, 7), 2):
+        gap = years[other] - years[one]
+        assert hills[one] @ hills[other] == pytest.approx(np.exp(-((gap / 40) ** 2)), abs=0.07)
+    falling = year_hills(range(1920, 2011)) @ year_hills([1920])[0]
+    assert (np.diff(falling) < 1e-6).all() and falling.min() >= 0
+    assert not year_hills(["no year", float("nan")]).any() and year_hills([]).shape == (0, 18)
 
 
 JOIN = """
@@ -202,7 +291,8 @@ def test_vectors_are_the_same_in_every_process():
 
 def test_blocks_are_equal_when_they_learned_the_same(films):
     for block in (GenreBlock, TitleBlock, YearBlock):
-        assert block().fit(films) == block().fit(films.copy()) != block(weight=2).fit(films)
+        other = films.head(9).assign(year=1950)
+        assert block().fit(films) == block().fit(films.copy()) != block().fit(other)
 
 
 # ---- what is learned from texts ------------------------------------------------------------------
@@ -216,12 +306,47 @@ def test_a_text_model_of_any_embedder_is_saved_and_loaded(model_and_blocks, film
     first, second = model.read(films.head(7)), loaded.read(films.head(7))
     for one, other in zip(first.blocks, second.blocks, strict=True):
         np.testing.assert_array_equal(one, other)
-    np.testing.assert_array_equal(first.text, second.text)
+    assert list(first.text) == [name for name in model.blocks if name in ("plot", "reader")]
+    for name, vectors in first.text.items():
+        np.testing.assert_array_equal(vectors, second.text[name])
+    for row in range(7):
+        assert first.words.row(row) == second.words.row(row) and first.words.row(row)
     np.testing.assert_allclose(first.probabilities, second.probabilities, atol=1e-6)
     assert first.called == second.called and first.genres == model.space.genres_
     assert len(first.blocks) == len(blocks) and first.known.all() and len(first) == 7
     joined = model.space.transform(films.head(7), first.text, first.probabilities)
     assert joined.shape == (7, model.space.n_dimensions_)
+    assert (loaded.reader is None) == (model.reader is None) == (not (tmp_path / "reader").exists())
+
+
+def test_a_model_with_a_reader_and_one_without(doc2vec_model, hashed_model):
+    without = hashed_model[0]
+    assert without.reader is None and without.blocks == ["plot", "words", "genres", "title", "year"]
+    if default_reader() is None:
+        pytest.skip("the reader's table, or model2vec, is not here")
+    with_reader = doc2vec_model[0]
+    assert with_reader.blocks == list(BLOCKS)
+    reading = with_reader.read_plot(Plot("A marshal hunts outlaws."))
+    assert list(reading.text) == ["plot", "reader"]
+    np.testing.assert_allclose(np.linalg.norm(reading.text["reader"], axis=1), 1, rtol=1e-5)
+    # Two plots without a common word: the reader knows which are of one kind.
+    near, far = (
+        with_reader.read_plot(Plot(text)).text["reader"][0] @ reading.text["reader"][0]
+        for text in ("The sheriff rides after some bandits.", "The baker falls in love at school.")
+    )
+    assert near > 0.2 > far
+
+
+@pytest.mark.parametrize("part", ["words", "space", "embedder", "reader"])
+def test_a_damaged_part_of_a_model(doc2vec_model, tmp_path, part):
+    doc2vec_model[0].save(tmp_path)
+    folder = tmp_path / part
+    if not folder.exists():
+        pytest.skip("the reader's table, or model2vec, is not here")
+    for file in folder.rglob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:-3])
+    with pytest.raises(ModelError):
+        TextModel.load(tmp_path)
 
 
 def test_the_space_of_a_folder_is_not_loaded_twice(doc2vec_model, tmp_path):
@@ -277,6 +402,7 @@ def test_a_plot_of_which_nothing_is_known(doc2vec_model, hashed_model, overview)
 
 def test_text_fields_that_a_plot_does_not_have(films):
     films = films.assign(tagline="A tale of sheriffs.")
+    assert word_fields(films, ("title",)) == ["title", "tagline"]
     fields = ("title", "overview", "tagline")
     model = TextModel(HashedWords(), classifier(), terms=TermFeatures(8), text_fields=fields)
     model.fit(films)

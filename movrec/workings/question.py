@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -351,7 +351,7 @@ class Question:
     k: int = 10
     where: FilmFilter = FilmFilter()
     match_genres: bool | None = None
-    weights: Weights = None
+    weights: Weights = field(default=None, hash=False)  # a dict has no hash
     diversity: float = 0.0
     space: Space = "joined"
 

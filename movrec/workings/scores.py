@@ -279,4 +279,4 @@ def similarities(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     total = parts.sum(axis=1)
     kept = np.where((total > 0)[:, np.newaxis], parts, 0.0)
-    return np.clip(kept.sum(axis=1), 0.0, None), kept
+    return np.clip(kept.sum(axis=1), 0.0, 1.0), kept
