@@ -124,17 +124,24 @@ def test_every_block_has_its_place_and_length_one_or_none(films, sizes):
     space = JoinedSpace(title_dimensions=16).fit(films, text)
     assert list(space.layout_) == [*sizes, "genres", "title", "year"]
     assert set(space.layout_) | {"words"} <= set(BLOCKS)
-    filled = [column for place in space.layout_.values() for column in range(place.start, place.stop)]
+    filled = [
+        column for place in space.layout_.values() for column in range(place.start, place.stop)
+    ]
     assert filled == list(range(space.n_dimensions_))  # one after the other, no gap, no overlap
     odd = films.copy()
     odd["genres"] = [[] if row % 3 == 0 else names for row, names in enumerate(odd["genres"])]
     odd["title"] = ["" if row % 5 == 0 else title for row, title in enumerate(odd["title"])]
-    text = {name: [part * (np.arange(len(films)) % 7 > 0)[:, None] for part in of] for name, of in text.items()}
+    text = {
+        name: [part * (np.arange(len(films)) % 7 > 0)[:, None] for part in of]
+        for name, of in text.items()
+    }
     joined = space.transform(odd, text)
     for name, place in space.layout_.items():
         lengths = np.linalg.norm(joined[:, place], axis=1)
         assert np.all((np.abs(lengths - 1) < 1e-5) | (lengths == 0)), name
-    lengths = {name: np.linalg.norm(joined[:, place], axis=1) for name, place in space.layout_.items()}
+    lengths = {
+        name: np.linalg.norm(joined[:, place], axis=1) for name, place in space.layout_.items()
+    }
     assert (lengths["genres"] == 0).tolist() == [row % 3 == 0 for row in range(len(films))]
     assert (lengths["title"] == 0).tolist() == [row % 5 == 0 for row in range(len(films))]
     assert (lengths["plot"] == 0).tolist() == [row % 7 == 0 for row in range(len(films))]

@@ -204,7 +204,22 @@ def test_words_are_found_by_their_stems_and_without_accents(zoo, asked, found):
 
 @pytest.mark.parametrize(
     "asked",
-    ["", " \n\t", "the", "the and of a", "...", "?!", '"', "'", "\\", "(((", "*", "\x00", "x" * 100_000, "鮫"],
+    [
+        "",
+        " \n\t",
+        "the",
+        "the and of a",
+        "...",
+        "?!",
+        '"',
+        "'",
+        "\\",
+        "(((",
+        "*",
+        "\x00",
+        "x" * 100_000,
+        "鮫",
+    ],
 )
 def test_words_that_no_film_has_find_nothing_and_break_nothing(zoo, asked):
     store, _ = zoo
@@ -332,7 +347,9 @@ def test_both_searches_heed_a_filter(zoo, where, added):
     passes = films[
         films["genres"].map(lambda g: not where.genres or bool(set(where.genres) & set(g)))
         & ~films["genres"].map(lambda g: bool(set(where.exclude_genres) & set(g)))
-        & films["year"].between(*(bound or edge for bound, edge in zip(where.years or (0, 0), (0, 9999))))
+        & films["year"].between(
+            *(bound or edge for bound, edge in zip(where.years or (0, 0), (0, 9999)))
+        )
     ]
     wanted = set(passes["id"])
     with_sharks = {film for film in wanted if film % 10 in (1, 2, 6)}
@@ -399,4 +416,6 @@ def test_the_index_on_vectors_skips_nothing(small_recommender, k, where):
     passing = store.table.search().where(where or "true").limit(600).to_arrow()["id"].to_pylist()
     kept = small_recommender.films["id"].isin(passing).to_numpy()
     best = np.sort(products[kept])[::-1][:k]  # by the index, which knows the dot product
-    assert np.allclose(store.search(vector, k, where=where, metric="dot")["similarity"], best, atol=1e-4)
+    assert np.allclose(
+        store.search(vector, k, where=where, metric="dot")["similarity"], best, atol=1e-4
+    )

@@ -52,7 +52,7 @@ def dense(vectors):
     [
         ("AMÉLIE", "amelie"),
         ("Ame\u0301lie", "amelie"),
-        ("Ærø Ðyr Łódź", "ærø ðyr łodz"),
+        ("Ærø Ðyr Łódź", "aero dyr lodz"),
         ("Straße", "strasse"),
         ("ΑΘΉΝΑ", "αθηνα"),
         ("Йод", "иод"),
@@ -238,7 +238,6 @@ def test_weights_are_saved_and_loaded(language, tmp_path):
         lambda description: description.pop("stems"),
         lambda description: description.pop("language"),
         lambda description: description.update(stems=None),
-        lambda description: description.update(n_texts=None),
     ],
 )
 def test_damaged_weights(tmp_path, change):

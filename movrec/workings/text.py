@@ -202,6 +202,11 @@ _PLAIN_LETTERS = str.maketrans(
 )
 
 
+# Unicode's classes of the marks that no reader leaves out: 7 to 9 are the dots of が and signs of
+# Indian scripts, 84 to 132 vowels and tones of Thai, Tibetan and others. 0 is no mark at all.
+_PARTS_OF_LETTERS = frozenset([0, 7, 8, 9, *range(84, 133)])
+
+
 def plain_text(text: str) -> str:
     """Return a text without accents and capitals.
 
@@ -213,7 +218,7 @@ def plain_text(text: str) -> str:
     Returns
     -------
     str
-        What is left of it.
+        What is left of it. Marks that make another letter stay: が is no か with an accent.
 
     Examples
     --------
@@ -223,8 +228,9 @@ def plain_text(text: str) -> str:
     if text.isascii():
         return text.lower().strip()
     decomposed = unicodedata.normalize("NFKD", text)
-    letters = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-    return letters.translate(_PLAIN_LETTERS).strip()
+    letters = "".join(c for c in decomposed if unicodedata.combining(c) in _PARTS_OF_LETTERS)
+    plain = letters.casefold().translate(_PLAIN_LETTERS)
+    return unicodedata.normalize("NFC", plain).strip()
 
 
 def has_article(title: str) -> bool:
