@@ -123,7 +123,7 @@ def heading(answer: "Answer", unlike: Sequence[str] = ()) -> str:
 
     Examples
     --------
-    >>> from movrec import Question
+    >>> from movrec.workings.question import Question
     >>> heading(recommender.answer(Question((862,), more=("dinosaurs",))))
     'Films like Toy Story (1995), more “dinosaurs”'
     """
@@ -262,16 +262,19 @@ def print_reasons(
     --------
     >>> print_reasons(found, reasons, make_console())  # doctest: +SKIP
     """
-    from rich.padding import Padding
+    from textwrap import wrap
+
+    from rich.text import Text
 
     width = max(10, min(_BAR, console.width - 4))
     for rank, (name, why) in enumerate(zip(film_names(found), reasons), start=1):
         console.print()
         console.print(f"{rank:2}  {name}", style="bold")
         words = "; ".join(f"{kind}: {what}" for kind, what in why.in_words())
-        for line in (bar_of(why, width), why.summary(), words):
-            if line:
-                console.print(Padding(line, (0, 0, 0, 4), expand=False))
+        console.print(Text("    ") + bar_of(why, width))
+        for text in (why.summary(), words):
+            for line in wrap(text, console.width, initial_indent="    ", subsequent_indent="    "):
+                console.print(line)
     console.print()
 
 # %% ../../nbs/workings/09_tables.ipynb #tables-answer
@@ -293,7 +296,7 @@ def print_answer(
 
     Examples
     --------
-    >>> from movrec import Question
+    >>> from movrec.workings.question import Question
     >>> nothing = recommender.answer(Question((862,), less=("toys",), k=1))
     >>> print_answer(recommender, nothing, False, False)  # doctest: +ELLIPSIS
     Films like Toy Story (1995), less “toys”

@@ -447,7 +447,7 @@ def what_to_loosen(recommender: "Recommender", answer: "Answer") -> list[str]:
 
     Examples
     --------
-    >>> from movrec import FilmFilter, Question
+    >>> from movrec.workings.question import FilmFilter, Question
     >>> nothing = Question((862,), k=3, where=FilmFilter(years=(1800, 1801)), match_genres=False)
     >>> what_to_loosen(recommender, recommender.answer(nothing))
     ['Leave out “from 1800 to 1801” and there are 3 or more.']
