@@ -971,8 +971,9 @@ def test_what_the_lesson_says_of_what_was_tried():
     without = {
         name: films[f"without the block *{name}*"] for name in ("plot", "words", "reader", "year")
     }
-    assert max(without[name]["theme_similarity"] for name in ("words", "reader")) < (
-        without["plot"]["theme_similarity"]
+    assert (
+        max(without[name]["theme_similarity"] for name in ("words", "reader"))
+        < (without["plot"]["theme_similarity"])
     )
     assert without["plot"]["theme_similarity"] < default["theme_similarity"]
     assert without["year"]["co_rating_recall"] < 0.9 * default["co_rating_recall"]
@@ -987,6 +988,7 @@ def test_what_the_lesson_says_of_what_was_tried():
     assert max(found["without a reader"], found["without words"]) < found["without Doc2Vec"] < best
     assert found["BM25 on stems"] < best
     for row in result["weights"]["films"]["on the other half"].values():
-        assert row["difference"][0] > 0 or row is (
-            result["weights"]["films"]["on the other half"]["genre_jaccard"]
+        assert (
+            row["difference"][0] > 0
+            or row is (result["weights"]["films"]["on the other half"]["genre_jaccard"])
         )

@@ -280,7 +280,7 @@ def check_k(k: int, n_films: int) -> int:
         )
     return k
 
-# %% ../../nbs/workings/05_question.ipynb #44f8b8ae
+# %% ../../nbs/workings/05_question.ipynb #qu3st10n
 Metric = Literal["cosine", "dot", "l2"]
 Space = Literal["joined", "document"]
 
@@ -302,6 +302,32 @@ def _check_words(name: str, words: Sequence[str]) -> None:
         )
 
 
+def _check_question(question: Question) -> None:
+    _check_ids("films", question.films)
+    _check_ids("disliked", question.disliked)
+    _check_ids("exclude", question.exclude)
+    _check_words("more", question.more)
+    _check_words("less", question.less)
+    if question.plot is not None and not isinstance(question.plot, Plot):
+        raise ParameterError(f"plot must be a Plot, Plot('A toy is lost.'), not {question.plot!r}.")
+    if question.films and question.plot is not None:
+        raise ParameterError("A question is about films or about a plot: leave one of them out.")
+    if not isinstance(question.where, FilmFilter):
+        raise ParameterError(f"where must be a FilmFilter, not {question.where!r}.")
+    check_whole("k", question.k)
+    check_real("diversity", question.diversity, 0, 1)
+    check_choice("space", question.space, Space)
+    check_choice("match_genres", question.match_genres, (True, False, None))
+    question.block_weights()
+    if question.space == "document" and (
+        question.weights or question.more or question.less or question.disliked
+    ):
+        raise ParameterError(
+            "Weights, more, less and disliked belong to the joined space: leave them out, or space."
+        )
+    question.where.sql()
+
+# %% ../../nbs/workings/05_question.ipynb #44f8b8ae
 @dataclass(frozen=True)
 class Question:
     """What a recommender is asked.
@@ -369,29 +395,7 @@ class Question:
 
     def check(self) -> None:
         """Raise `ParameterError` where a part is not what it should be, or out of its range."""
-        _check_ids("films", self.films)
-        _check_ids("disliked", self.disliked)
-        _check_ids("exclude", self.exclude)
-        _check_words("more", self.more)
-        _check_words("less", self.less)
-        if self.plot is not None and not isinstance(self.plot, Plot):
-            raise ParameterError(f"plot must be a Plot, Plot('A toy is lost.'), not {self.plot!r}.")
-        if self.films and self.plot is not None:
-            raise ParameterError(
-                "A question is about films or about a plot: leave one of them out."
-            )
-        if not isinstance(self.where, FilmFilter):
-            raise ParameterError(f"where must be a FilmFilter, not {self.where!r}.")
-        check_whole("k", self.k)
-        check_real("diversity", self.diversity, 0, 1)
-        check_choice("space", self.space, Space)
-        check_choice("match_genres", self.match_genres, (True, False, None))
-        self.block_weights()
-        if self.space == "document" and (self.weights or self.more or self.less or self.disliked):
-            raise ParameterError(
-                "Weights, more, less and disliked belong to the joined space: leave them out, or space."
-            )
-        self.where.sql()
+        _check_question(self)
 
     def more_like(self, film: int) -> Question:
         """Return the question with one more film to resemble; a plot gives way to it."""
