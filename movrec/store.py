@@ -7,6 +7,7 @@ __all__ = ['RESULT_COLUMNS', 'film_schema', 'film_rows', 'Candidates', 'FilmTabl
 
 # %% ../nbs/05_store.ipynb #d6ffadaa
 import os
+import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -231,6 +232,19 @@ def _stacked(tables: list[Any]) -> Any:
     return pa.concat_tables(tables)
 
 # %% ../nbs/05_store.ipynb #c4nd1da7
+def _plain_words(text: str) -> str:
+    """Return each word of a text once: a search is no language, so no sign in it means anything."""
+    parts = unicodedata.normalize("NFC", text)
+    kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in parts)  # letters and digits
+    return " ".join(dict.fromkeys("".join(kept).split()))
+
+
+def _each_once(rows: Any) -> Any:
+    """Return rows without those of a film that has come already."""
+    _, first = np.unique(rows["id"].to_numpy(), return_index=True)
+    return rows.take(np.sort(first))
+
+
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """Films that may be near to a question, each with what it is compared by.
@@ -256,10 +270,7 @@ class Candidates:
 
     @classmethod
     def of_rows(cls, rows: Any) -> Self:
-        """Return the candidates that rows of the table hold, each film once."""
-        ids = rows["id"].to_numpy()
-        _, first = np.unique(ids, return_index=True)
-        rows = rows.take(np.sort(first))
+        """Return the candidates that rows of the table hold."""
         words = WordVectors.of_lists(rows["word_ids"], rows["word_weights"])
         return cls(rows["id"].to_numpy(), _as_matrix(rows["vector"]), words)
 
@@ -325,14 +336,15 @@ class FilmTable:
         return [name for name in _TEXT_COLUMNS if name in indexed]
 
     def _words_query(self, text: str, k: int) -> Any:
-        return self.table.search(text, query_type="fts", fts_columns=self.text_columns).limit(k)
+        words = _plain_words(text)
+        return self.table.search(words, query_type="fts", fts_columns=self.text_columns).limit(k)
 
     def of_films(self, ids: Sequence[int]) -> Candidates:
         """Return what some films are compared by, in the order of `ids`."""
         query = self.table.search().where(_among(ids)).select(_COMPARED_COLUMNS)
-        rows = query.limit(len(ids)).to_arrow()
-        place = _places(rows["id"].to_pylist(), ids)
-        return Candidates.of_rows(rows.take(place)) if len(ids) else Candidates.of_rows(rows)
+        rows = query.limit(max(1, len(ids))).to_arrow()
+        place = np.array(_places(rows["id"].to_pylist(), ids), dtype=np.int64)
+        return Candidates.of_rows(rows.take(place))
 
     def everything(self) -> Candidates:
         """Return what all films are compared by, in the order of `films`."""
@@ -345,7 +357,8 @@ class FilmTable:
         Parameters
         ----------
         text : str
-            Words, in any form: they are cut to their stems, and stop words are left out.
+            Words, in any form: they are cut to their stems, and stop words are left out. Quotes and
+            other signs mean nothing, and a word that stands twice counts once.
         k : int
             How many films at most.
         where : str, optional
@@ -516,7 +529,7 @@ class FilmStore(FilmTable):
         vector : ndarray of shape (d,) or None
             The query, scaled by weights; None to go by words alone.
         text : str
-            Words to search for; empty to go by the vector alone.
+            Words to search for; without any, the vector alone brings films.
         reach : int
             How many films to take from either search.
         where : str, optional
@@ -525,7 +538,7 @@ class FilmStore(FilmTable):
         Returns
         -------
         Candidates
-            Up to twice `reach` films, in no order that tells anything.
+            Up to twice `reach` films, each once, in no order that tells anything.
 
         Notes
         -----
@@ -536,12 +549,15 @@ class FilmStore(FilmTable):
         if vector is not None:
             nearest = self.table.search(vector, vector_column_name="vector", query_type="vector")
             queries.append((nearest.distance_type("dot").limit(reach), "_distance"))
-        if text:
+        if _plain_words(text):
             queries.append((self._words_query(text, reach), "_score"))
+        if not queries:
+            return self.of_films([])
         ready = [_filtered(q.select([*_COMPARED_COLUMNS, by]), where) for q, by in queries]
         with ThreadPoolExecutor(max_workers=2) as pool:
             found = list(pool.map(lambda query: query.to_arrow(), ready))
-        return Candidates.of_rows(_stacked([part.select(_COMPARED_COLUMNS) for part in found]))
+        rows = _stacked([part.select(_COMPARED_COLUMNS) for part in found])
+        return Candidates.of_rows(_each_once(rows))
 
     def add(
         self,
