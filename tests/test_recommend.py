@@ -20,11 +20,15 @@ from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
 from movrec.ingest import read_movies
 from movrec.recommend import Recommender
+from movrec.workings.batch import joined_scores
 from movrec.workings.core import CatalogueError, ModelError, ParameterError, QueryError
 from movrec.workings.embedder import register_embedder
 from movrec.workings.folders import load_part, save_part
+from movrec.workings.judgements import load_known_items
 from movrec.workings.question import FilmFilter, Question
-from movrec.workings.text import Plot, tokenize
+from movrec.workings.text import Plot
+from movrec.workings.weights import BLOCKS, PRESETS, only
+from movrec.workings.words import stems
 
 NASTY_GENRES = [
     "Children's",
@@ -78,22 +82,95 @@ def test_never_the_film_itself_best_first_and_k_of_them(small_recommender):
         assert found["id"].is_unique
 
 
-@pytest.mark.parametrize("space", ["joined", "document"])
-@pytest.mark.parametrize("metric", ["cosine", "l2"])
-def test_lancedb_finds_what_numpy_finds(small_recommender, space, metric):
-    vectors = small_recommender.store.vectors(space).astype(float)
-    row = small_recommender._row_of[int(small_recommender.find("Inception")["id"])]
-    if metric == "cosine":
-        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        similarity = unit @ unit[row]
-    else:
-        similarity = 1 / (1 + np.linalg.norm(vectors - vectors[row], axis=1))
+def similarities_by_hand(recommender, answer):
+    """The similarity of every film to a question: a sum over blocks, written out."""
+    films, evidence = recommender.store.everything(), answer.evidence
+    parts = {
+        name: films.vectors[:, place].astype(float) @ evidence.vector[place]
+        for name, place in recommender.space.layout_.items()
+        if evidence.vector[place].any()
+    }
+    if evidence.words:
+        parts["words"] = np.array(
+            [
+                sum(weight * evidence.words.get(word, 0) for word, weight in film.items())
+                for film in map(films.words.row, range(len(films.ids)))
+            ]
+        )
+    weights = {name: answer.question.block_weights()[name] for name in parts}
+    similarity = sum(weights[name] * parts[name] for name in parts) / sum(weights.values())
+    return pd.Series(similarity.clip(0, 1), index=films.ids)
+
+
+def share_of_places(found, expected):
+    """How many of the places that count hold the film that belongs there, or one as similar."""
+    same = [
+        mine == theirs or abs(value - other) < 1e-6
+        for mine, value, theirs, other in zip(found["id"], found["similarity"], *expected)
+    ]
+    return sum(same) / len(expected[0])
+
+
+@pytest.mark.parametrize("weights", [None, *PRESETS, {"words": 0}, only("year")])
+def test_the_similarity_is_a_weighted_mean_of_cosines(small_recommender, weights):
+    film = int(small_recommender.find("Inception")["id"])
+    asked = Question((film,), k=10, match_genres=False, weights=weights)
+    plot = Question(plot=Plot(PLOT, "Dreams"), k=10, weights=weights)
+    if weights == only("year"):  # a plot says no year
+        assert small_recommender.answer(plot).films.empty
+    for question in (asked,) if weights == only("year") else (asked, plot):
+        answer = small_recommender.answer(question)
+        by_hand = similarities_by_hand(small_recommender, answer)
+        found = answer.films["similarity"].to_numpy()
+        assert found == pytest.approx(by_hand[answer.films["id"]].to_numpy(), abs=1e-5)
+        best = by_hand.drop(film, errors="ignore") if question is asked else by_hand
+        assert found == pytest.approx(np.sort(best)[::-1][:10], abs=1e-5)
+
+
+def test_documents_are_compared_by_their_cosine(small_recommender):
+    vectors = small_recommender.store.vectors("document").astype(float)
+    row = small_recommender.rows_of([small_recommender.find("Inception")["id"]])[0]
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    similarity = unit @ unit[row]
     similarity[row] = -np.inf
-    expected = np.sort(similarity)[::-1][:10]
-    found = small_recommender.recommend(
-        "Inception", k=10, match_genres=False, space=space, metric=metric
-    )
-    assert found["similarity"].to_numpy() == pytest.approx(expected, abs=1e-4)
+    found = small_recommender.recommend("Inception", match_genres=False, space="document")
+    assert found["similarity"].to_numpy() == pytest.approx(np.sort(similarity)[::-1][:10], abs=1e-4)
+    assert found["contributions"][0]["plot"] == found["similarity"][0]
+
+
+def best_ten(recommender, films, texts):
+    """The shares of places in which the top ten are those of scoring every film."""
+    ids = recommender.films["id"].to_numpy()
+    scores = joined_scores(recommender)(recommender.rows_of(films))
+    of_films = []
+    for film, row in zip(films, scores):
+        row[recommender.rows_of([film])[0]] = -np.inf
+        best = np.argsort(-row, kind="stable")[:10]
+        best = best[np.isfinite(row[best])]
+        found = recommender.recommend(int(film))
+        of_films.append(share_of_places(found, (ids[best], row[best].clip(0))))
+    of_texts = []
+    for text in texts:
+        answer = recommender.answer(Question(plot=Plot(text)))
+        best = similarities_by_hand(recommender, answer).sort_values(ascending=False).head(10)
+        of_texts.append(share_of_places(answer.films, (best.index, best)))
+    return np.mean(of_films), np.mean(of_texts)
+
+
+def test_the_best_of_the_candidates_are_the_best_of_all(small_recommender):
+    films = small_recommender.films["id"].iloc[::8].tolist()
+    texts = load_known_items()["query"].iloc[::5].tolist()
+    of_films, of_texts = best_ten(small_recommender, films, texts)
+    assert of_films >= 0.99 and of_texts >= 0.99
+
+
+@pytest.mark.slow
+def test_the_best_of_the_candidates_are_the_best_of_the_whole_sample(sample_films, tmp_path):
+    # What the blocks have learned changes the answers and not the search: few epochs will do.
+    recommender = Recommender.build(sample_films, tmp_path / "model", **quick())
+    films = sample_films["id"].sample(300, random_state=4).tolist()
+    of_films, of_texts = best_ten(recommender, films, load_known_items()["query"].tolist())
+    assert of_films >= 0.99 and of_texts >= 0.99
 
 
 def test_the_genre_step_keeps_films_that_share_one(small_recommender):
@@ -192,7 +269,24 @@ def test_an_unknown_genre_names_the_nearest(small_recommender):
         {"years": 1990},
         {"years": (2000, 1990)},
         {"space": "genres"},
-        {"metric": "dot"},
+        {"weights": "balance"},
+        {"weights": {"years": 1}},
+        {"weights": {"year": -1}},
+        {"weights": {"year": "much"}},
+        {"weights": {"year": True}},
+        {"weights": {"year": float("nan")}},
+        {"weights": dict.fromkeys(BLOCKS, 0)},
+        {"weights": 3},
+        {"weights": ["words"]},
+        {"weights": {"year": 1}, "space": "document"},
+        {"more": ["ship"], "space": "document"},
+        {"disliked": ["Titanic"], "space": "document"},
+        {"more": "ship"},
+        {"less": [3]},
+        {"less": None},
+        {"disliked": "Titanic"},
+        {"disliked": None},
+        {"match_genres": "yes"},
         {"genres": "Comedy"},
         {"exclude_genres": "Comedy"},
         {"genres": [3]},
@@ -353,7 +447,7 @@ def test_reasons_and_hints_do_not_read_the_plot_again(counted):
     recommender, calls = counted
     where = FilmFilter(("Comedy",), (), (1800, 1801), "xx", 10)
     answer = recommender.answer(Question(plot=Plot(PLOT), where=where))
-    assert answer.films.empty and recommender.explain(answer) == []
+    assert answer.films.empty and recommender.explain_all(answer) == []
     assert recommender.what_to_loosen(answer) == [
         "No single filter is to blame: loosen several, or reset them all."
     ]
@@ -362,7 +456,7 @@ def test_reasons_and_hints_do_not_read_the_plot_again(counted):
         "Leave out “from 1800 to 1801” and there are 10 or more."
     ]
     answer = recommender.answer(Question(plot=Plot(PLOT)))
-    assert len(recommender.explain(answer)) == 10
+    assert len(recommender.explain_all(answer)) == 10
     assert calls == {"embedded": 1, "classified": 1}
 
 
@@ -402,13 +496,270 @@ def test_films_do_not_load_the_models(small_model):
 def test_reasons_are_found_in_what_is_shared(small_recommender):
     film = small_recommender.find("Shrek")
     answer = small_recommender.answer(Question((int(film["id"]),), k=20))
-    reasons = small_recommender.explain(answer)
-    assert len(reasons) == 20 and any(reasons)
-    for (_, other), found in zip(answer.films.iterrows(), reasons):
+    explanations = small_recommender.explain_all(answer)
+    assert len(explanations) == 20 and any(why.evidence["words"] for why in explanations)
+    (asked,) = small_recommender.word_texts(small_recommender.films_of([film["id"]]))
+    texts = small_recommender.word_texts(small_recommender.films_of(answer.films["id"]))
+    for (_, other), text, why in zip(answer.films.iterrows(), texts, explanations):
         shared = set(film["genres"]) & set(other["genres"])
-        assert set(filter(None, dict(found).get("Shared genres", "").split(", "))) == shared
-        for word in filter(None, dict(found).get("Shared words", "").split(", ")):
-            assert {word} <= set(tokenize(film["overview"])) & set(tokenize(other["overview"]))
+        assert set(why.evidence["genres"]) == shared
+        for word in why.evidence["words"]:
+            assert set(stems(word)) <= set(stems(asked)) & set(stems(text))
+        for pair in why.evidence["reader"]:
+            mine, theirs = pair.split(" ~ ")
+            assert mine in asked.lower() and theirs in text.lower()
+            assert stems(mine) != stems(theirs)
+
+
+# ---- what similar means --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weights", [None, "theme", "era", {"year": 0, "words": 2}])
+@pytest.mark.parametrize("way", ["film", "films", "plot", "more alone", "words", "documents"])
+def test_contributions_add_up_to_the_similarity(small_recommender, way, weights):
+    shrek, titanic = (int(small_recommender.find(title)["id"]) for title in ("Shrek", "Titanic"))
+    question = {
+        "film": Question((shrek,), k=30, weights=weights),
+        "films": Question((shrek, titanic), k=30, disliked=(862,), less=("ship",), weights=weights),
+        "plot": Question(plot=Plot(PLOT, "Dreams"), k=30, more=("ship",), weights=weights),
+        "more alone": Question(more=("dragon", "princess"), k=30, weights=weights),
+        "words": Question(plot=Plot("a ship and a dragon"), k=30, weights=only("words")),
+        "documents": Question((shrek,), k=30, space="document"),
+    }[way]
+    answer = small_recommender.answer(question)
+    assert len(answer.films) and answer.films["similarity"].is_monotonic_decreasing
+    assert answer.films["similarity"].between(0, 1).all()
+    explanations = small_recommender.explain_all(answer)
+    for similarity, parts, why in zip(
+        answer.films["similarity"], answer.films["contributions"], explanations
+    ):
+        assert list(parts) == list(BLOCKS)
+        assert abs(sum(parts.values()) - similarity) < 1e-6
+        assert why.contributions == parts and abs(why.similarity - similarity) < 1e-6
+    weight_of = answer.films.attrs["weights"]
+    if way != "documents":
+        unused = [name for name in BLOCKS if not weight_of[name]]
+        assert not any(parts[name] for parts in answer.films["contributions"] for name in unused)
+
+
+@pytest.mark.parametrize("weights", [None, "mood", {"words": 3}])
+def test_one_film_is_explained_as_in_the_list(small_recommender, weights):
+    found = small_recommender.recommend("Shrek", k=5, weights=weights)
+    pair = small_recommender.recommend(["Shrek", "Titanic"], k=5, weights=weights)
+    text = small_recommender.recommend_for_text(PLOT, k=5, weights=weights)
+    for query, films in (("Shrek", found), (["Shrek", "Titanic"], pair), (Plot(PLOT), text)):
+        for film in films.itertuples():
+            why = small_recommender.explain(query, int(film.id), weights=weights)
+            assert why.contributions == pytest.approx(film.contributions, abs=1e-6)
+            assert why.similarity == pytest.approx(film.similarity, abs=1e-6)
+    answer = small_recommender.answer(
+        Question(tuple(found.attrs["query"][i]["id"] for i in (0,)), k=5, weights=weights)
+    )
+    alone = [small_recommender.explain("Shrek", int(film), weights=weights) for film in found["id"]]
+    for one, among in zip(alone, small_recommender.explain_all(answer)):
+        assert one.in_words() == among.in_words() and one.collection == among.collection
+
+
+def test_any_film_can_be_explained_even_the_farthest(small_recommender):
+    last = small_recommender.recommend("Shrek", k=599, match_genres=False)["id"].iloc[-1]
+    why = small_recommender.explain("Shrek", int(last))
+    assert 0 <= why.similarity < 0.1 and why.summary().startswith(f"{why.similarity:.2f} = ")
+    with pytest.raises(QueryError, match="No Such Film"):
+        small_recommender.explain("Shrek", "No Such Film At All")
+    with pytest.raises(ParameterError, match="None of the words"):
+        small_recommender.explain(Plot("qwxz zzkkj"), "Shrek")
+    with pytest.raises(ParameterError, match="did you mean words"):
+        small_recommender.explain("Shrek", "Titanic", weights={"word": 1})
+
+
+def test_weights_say_what_similar_means(small_recommender):
+    def mean_gap(**options):
+        found = small_recommender.recommend("Titanic", k=20, **options)
+        return (found["year"].astype(int) - 1997).abs().mean()
+
+    gaps = {"era": mean_gap(weights="era"), "theme": mean_gap(weights="theme")}
+    assert gaps["era"] < mean_gap() and gaps["era"] < gaps["theme"]
+    assert mean_gap(weights={"year": 50}) < 2
+    default = small_recommender.recommend("Titanic")
+    for same in ("balanced", {}, PRESETS["balanced"], {"preset": "balanced"}):
+        pd.testing.assert_frame_equal(small_recommender.recommend("Titanic", weights=same), default)
+    assert default.attrs["weights"] == PRESETS["balanced"]
+    text = small_recommender.recommend_for_text(PLOT, weights="description")
+    pd.testing.assert_frame_equal(text, small_recommender.recommend_for_text(PLOT))
+    assert text.attrs["weights"] == PRESETS["description"]
+    # Only the proportions count.
+    doubled = {name: 2 * weight for name, weight in PRESETS["balanced"].items()}
+    assert small_recommender.recommend("Titanic", weights=doubled)["id"].equals(default["id"])
+    everything = small_recommender.recommend_all(k=10, weights="theme")
+    one = small_recommender.recommend(862, weights="theme")["id"].tolist()
+    assert everything.loc[everything["id"] == 862, "recommended_id"].tolist() == one
+
+
+def similarity_between(recommender, titles, found):
+    """The mean similarity of films that were found to some others."""
+    ids = [int(film) for film in found["id"]]
+    return np.mean(
+        [recommender.explain(title, film).similarity for title in titles for film in ids]
+    )
+
+
+def test_what_is_disliked_is_farther_away_and_never_comes(small_recommender):
+    for liked, disliked in (
+        ("Inception", ["Interstellar", "The Matrix"]),
+        ("Titanic", ["The Notebook"]),
+        ("Toy Story", ["Despicable Me"]),
+    ):
+        found = small_recommender.recommend(liked, k=50, disliked=disliked)
+        without = small_recommender.recommend(liked, k=50, exclude=disliked)
+        assert not set(disliked) & set(found["title"])
+        assert similarity_between(small_recommender, disliked, found) < similarity_between(
+            small_recommender, disliked, without
+        )
+        assert found["similarity"].between(0, 1).all()
+    film = int(small_recommender.find("Shrek")["id"])
+    assert Question((film,)).less_like(863).disliked == (863,)
+    with pytest.raises(QueryError, match="No Such Film"):
+        small_recommender.recommend("Shrek", disliked=["No Such Film At All"])
+
+
+def with_word(recommender, found, stem):
+    texts = recommender.word_texts(recommender.films_of(found["id"]))
+    return sum(stem in stems(text) for text in texts)
+
+
+def test_more_and_less_of_a_word(small_recommender):
+    for ask, query in (
+        (small_recommender.recommend, "Titanic"),
+        (small_recommender.recommend_for_text, "A captain and his crew cross the sea on a ship."),
+    ):
+        plain, more, less = (
+            ask(query, k=15, match_genres=False, **options)
+            for options in ({}, {"more": ["ship", "pirates"]}, {"less": ["ship"]})
+        )
+        for stem in ("ship", "pirat"):
+            assert with_word(small_recommender, more, stem) >= with_word(
+                small_recommender, plain, stem
+            )
+        assert with_word(small_recommender, more, "pirat") > with_word(
+            small_recommender, plain, "pirat"
+        )
+        assert with_word(small_recommender, less, "ship") < with_word(
+            small_recommender, plain, "ship"
+        )
+        assert all(len(found) == 15 for found in (plain, more, less))
+    assert len(small_recommender.recommend("Titanic", k=5, more=["qwxzz"], less=["the"])) == 5
+    alone = small_recommender.answer(Question(more=("pirates",), k=3))
+    assert with_word(small_recommender, alone.films, "pirat") == 3
+
+
+def test_a_text_is_not_walled_in_by_genres(small_recommender):
+    text = small_recommender.answer(Question(plot=Plot(PLOT), k=599))
+    assert text.genres and text.films.attrs["genres"] is None and text.films.attrs["filter"] is None
+    assert len(text.films) > 400  # all that either search brings
+    assert any(not set(text.genres) & set(genres) for genres in text.films["genres"])
+    walled = small_recommender.recommend_for_text(PLOT, k=50, match_genres=True)
+    assert walled.attrs["genres"] == text.genres
+    assert all(set(text.genres) & set(genres) for genres in walled["genres"])
+    left = [film for film in text.films["id"] if film in set(walled["id"])]
+    assert left == walled["id"].tolist()  # the wall takes films away and changes no place
+
+
+# ---- words alone ---------------------------------------------------------------------------------
+
+
+def test_search_goes_by_words_alone(small_recommender):
+    found = small_recommender.search("sinking ships", k=20)
+    texts = small_recommender.word_texts(small_recommender.films_of(found["id"]))
+    assert len(found) and all({"ship", "sink"} & set(stems(text)) for text in texts)
+    assert all(parts["words"] == sum(parts.values()) > 0 for parts in found["contributions"])
+    assert found["similarity"].is_monotonic_decreasing and found["similarity"].between(0, 1).all()
+    # In any form, in any case, with stop words around them.
+    for same in ("SINKING, ships!", "the sinking of a ship", "ship sink"):
+        assert small_recommender.search(same, k=20)["id"].tolist() == found["id"].tolist()
+    assert small_recommender.search("toy story", k=4)["title"].str.startswith("Toy Story").all()
+    assert "Titanic" in small_recommender.search("titanic")["title"].tolist()
+
+
+def test_search_loads_no_models(small_model):
+    recommender = Recommender.open(small_model)
+    assert len(recommender.search("a ship in a storm", k=3)) == 3
+    assert "text_model" not in vars(recommender)
+
+
+@pytest.mark.parametrize("words", ["the", "and of the", "qwxz zzkkj", "..."])
+def test_search_for_words_that_tell_nothing_finds_nothing(small_recommender, words):
+    found = small_recommender.search(words)
+    assert found.empty and {"similarity", "contributions"} <= set(found)
+
+
+@pytest.mark.parametrize("words", ["", "  ", None, 7])
+def test_search_for_no_words(small_recommender, words):
+    with pytest.raises(ParameterError):
+        small_recommender.search(words)
+
+
+@pytest.mark.parametrize(
+    "words", ["ship AND (", '"ship', "ship*", "title:ship", "-ship +war", "ship'); --"]
+)
+def test_words_are_words_and_no_query_language(small_recommender, words):
+    found = small_recommender.search(words, k=3)
+    texts = small_recommender.word_texts(small_recommender.films_of(found["id"]))
+    assert len(found) == 3 and all({"ship", "war", "titl"} & set(stems(text)) for text in texts)
+
+
+def test_search_with_filters(small_recommender):
+    everything = small_recommender.search("war", k=599)
+    found = small_recommender.search(
+        "war",
+        k=599,
+        years=(1980, 1999),
+        exclude_genres=["Comedy"],
+        min_vote_count=100,
+        exclude=[int(everything["id"][0])],
+    )
+    assert 0 < len(found) < len(everything)
+    assert found["year"].between(1980, 1999).all() and (found["vote_count"] >= 100).all()
+    assert not any("Comedy" in genres for genres in found["genres"])
+    expected = everything[
+        everything["year"].between(1980, 1999)
+        & (everything["vote_count"] >= 100)
+        & everything["genres"].map(lambda genres: "Comedy" not in genres)
+    ]
+    assert found["id"].tolist() == [f for f in expected["id"] if f != everything["id"][0]]
+    with pytest.raises(QueryError, match="Comedy"):
+        small_recommender.search("war", genres=["Comdy"])
+    with pytest.raises(ParameterError, match="k"):
+        small_recommender.search("war", k=0)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"genres": ["Horror"]},
+        {"exclude_genres": ["Drama", "Comedy"]},
+        {"years": (None, 1975)},
+        {"language": "fr"},
+        {"min_vote_count": 9000},
+    ],
+)
+def test_words_and_vectors_are_searched_with_the_same_filter(small_recommender, filters):
+    """LanceDB's own hybrid query has turned filters round (issue 3095); here both searches have them."""
+    films = small_recommender.films
+    passing = {
+        "genres": [set(genres) & {"Horror"} != set() for genres in films["genres"]],
+        "exclude_genres": [not set(genres) & {"Drama", "Comedy"} for genres in films["genres"]],
+        "years": films["year"].le(1975).fillna(False),
+        "language": films["language"].eq("fr"),
+        "min_vote_count": films["vote_count"].ge(9000).fillna(False),
+    }[next(iter(filters))]
+    wanted = set(films.loc[np.asarray(passing, dtype=bool), "id"])
+    text = small_recommender.recommend_for_text(PLOT, k=599, **filters)
+    assert set(text["id"]) == wanted and len(text) == len(wanted) > 0
+    film = small_recommender.recommend("Inception", k=599, match_genres=False, **filters)
+    assert set(film["id"]) == wanted - {27205}
+
+
+# ---- questions without an answer -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -514,6 +865,7 @@ def test_a_recommender_of_another_embedder(small_films, tmp_path):
         tmp_path / "model",
         embedder=CountedLetters(),
         classifier=classifier,
+        reader=False,  # which would know some numbers
         progress=False,
     )
     recommender = Recommender.open(tmp_path / "model")
@@ -526,9 +878,12 @@ def test_a_recommender_of_another_embedder(small_films, tmp_path):
         film["overview"][::-1], film["title"][::-1], k=1, match_genres=False, space="document"
     )
     assert found["id"].tolist() == [film["id"]] and found["similarity"][0] == pytest.approx(1)
+    # It knows no words; the blocks beside it do, and its own contribution has no words to show.
     answer = recommender.answer(Question((int(film["id"]),), k=5))
-    kinds = {kind for reasons in recommender.explain(answer) for kind, _ in reasons}
-    assert kinds and not kinds & {"Shared words", "Close words"}  # it knows no words
+    explanations = recommender.explain_all(answer)
+    assert any(why.contributions["plot"] for why in explanations)
+    assert all(why.evidence["plot"] == [] for why in explanations)
+    assert any(why.evidence["words"] for why in explanations)
     assert len(recommender.recommend_all(k=3)) > 0 and built.genres == recommender.genres
     new = films_of(["New"], genres=[["Drama"]]).assign(id=99_000_000)
     assert recommender.add(new) == 1
@@ -540,6 +895,40 @@ def test_a_recommender_of_another_embedder(small_films, tmp_path):
     assert found["title"].tolist() == ["New"]
     with pytest.raises(ParameterError, match="None of the words"):  # digits are no letters
         reopened.recommend_for_text("1984")
+
+
+def test_a_recommender_without_a_reader(small_films, tmp_path):
+    """A distribution may leave the table of word vectors out: a block less, and all goes on."""
+    recommender = Recommender.build(
+        small_films.head(150), tmp_path / "model", **quick(reader=False)
+    )
+    assert recommender.reader is None and not (tmp_path / "model" / "reader").exists()
+    assert (
+        "reader" not in recommender.space.layout_ and "reader" not in recommender.text_model.blocks
+    )
+    film = recommender.recommend("Inception", k=5)
+    text = recommender.recommend_for_text("A ship sinks in a storm.", k=5)
+    words = recommender.search("ship", k=5)
+    shifted = recommender.recommend(
+        "Inception", k=5, more=["ship"], less=["dragon"], disliked=[862]
+    )
+    theme = recommender.recommend("Inception", k=5, weights={"reader": 1000})
+    assert theme["id"].tolist() == film["id"].tolist()  # a block that is not there has no share
+    for found in (film, text, words, shifted, theme):
+        assert len(found) and found["similarity"].between(0, 1).all()
+        for similarity, parts in zip(found["similarity"], found["contributions"]):
+            assert parts["reader"] == 0 and abs(sum(parts.values()) - similarity) < 1e-6
+    why = recommender.explain("Inception", int(film["id"][0]))
+    assert why.evidence["reader"] == [] and why.similarity == pytest.approx(film["similarity"][0])
+    assert len(recommender.explain_all(recommender.answer(Question((862,), k=3)))) == 3
+    assert recommender.recommend_all(k=2)["id"].nunique() == 150
+    new = films_of(["New"], genres=[[]]).assign(id=99_000_000)
+    assert recommender.add(new) == 1
+    assert recommender.search("farmer's old map", k=1)["title"].tolist() == ["New"]
+    copied = pickle.loads(pickle.dumps(recommender))
+    assert copied.reader is None and len(copied.recommend("New", k=3)) == 3
+    # The reader alone has nothing to say.
+    assert recommender.recommend("Inception", weights=only("reader")).empty
 
 
 # ---- filters -------------------------------------------------------------------------------------
@@ -668,15 +1057,16 @@ def test_another_format(model_copy):
         Recommender.open(model_copy)
 
 
-def test_a_folder_of_the_first_format(model_copy):
+@pytest.mark.parametrize("earlier", [1, 2])
+def test_a_folder_of_an_earlier_format(model_copy, earlier):
     manifest = json.loads((model_copy / "manifest.json").read_text())
-    assert manifest["format"] == 2
-    (model_copy / "manifest.json").write_text(json.dumps({**manifest, "format": 1}))
+    assert manifest["format"] == 3
+    (model_copy / "manifest.json").write_text(json.dumps({**manifest, "format": earlier}))
     with pytest.raises(ModelError) as caught:
         Recommender.open(model_copy)
     message = str(caught.value)
-    assert message.count("\n") == 0 and message.endswith("reads format 2: build the model again.")
-    assert "has format 1" in message
+    assert message.count("\n") == 0 and message.endswith("reads format 3: build the model again.")
+    assert f"has format {earlier}" in message
     # It may be replaced: it is a model, only an old one.
     Recommender.build(films_of(list("abcdefghijkl")), model_copy, **quick())
     assert len(Recommender.open(model_copy).films) == 12
@@ -736,6 +1126,9 @@ def test_added_films_stay_and_are_found(model_copy):
         new["overview"][0], title="Map of the Sea", k=3, match_genres=False
     )
     assert "Map of the Sea" in found["title"].tolist()
+    # By its words alone it is found as well: the index of words has taken it in.
+    assert reopened.search("farmer's old map", k=5)["id"].isin(new["id"]).any()
+    assert recommender.search("farmer's old map", k=5)["id"].isin(new["id"]).any()
     # A film without genres is searched by its predicted ones.
     assert reopened.recommend("No Genre", k=3).attrs["genres"]
     assert set(reopened.recommend_all(k=2)["id"]) == set(reopened.films["id"])
@@ -793,3 +1186,4 @@ def test_a_recommender_from_real_rows(real_data, tmp_path):
     assert not {"Carousel Productions", "GoHands", "Odyssey Media"} & set(recommender.genres)
     assert "Toy Story 2" in recommender.recommend("Toy Story")["title"].tolist()
     assert len(recommender.recommend("Vertical Limit")) == 10
+    assert "Jaws" in recommender.search("shark beach", k=10)["title"].tolist()
