@@ -109,10 +109,15 @@ def files_of(root: Path) -> dict[str, bytes]:
     paths = [path for part in PARTS for top in root.glob(part) for path in (top, *top.rglob("*"))]
     skipped = {"__pycache__", ".ipynb_checkpoints", "slides"}
     return {
-        path.relative_to(root).as_posix(): path.read_bytes().replace(b"\r\n", b"\n")
+        path.relative_to(root).as_posix(): _content(path)
         for path in paths
         if path.is_file() and not skipped & set(path.parts)
     }
+
+
+def _content(path: Path) -> bytes:
+    content = path.read_bytes()
+    return content if b"\0" in content else content.replace(b"\r\n", b"\n")
 
 
 def check(commands: list[str]) -> bool:
