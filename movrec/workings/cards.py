@@ -130,7 +130,7 @@ def similarity_bar_html(similarity: float, parts: Mapping[str, float]) -> str:
     Examples
     --------
     >>> similarity_bar_html(0.5, {"words": 0.3, "plot": 0.2}).split('"')[5]
-    'similarity 0.50 of 1: shared words 0.30, plot 0.20'
+    'similarity 0.50 of 1: shared words 0.30, story 0.20'
     """
     label = f"similarity {similarity:.2f} of 1"
     sums = ", ".join(f"{LABELS[name].lower()} {_number(value)}" for name, value in _by_size(parts))

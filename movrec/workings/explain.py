@@ -220,7 +220,7 @@ class WordReader:
 
 # %% ../../nbs/workings/06_explain.ipynb #40b764d7
 LABELS = {
-    "plot": "Plot",
+    "plot": "Story",
     "words": "Shared words",
     "reader": "Near in meaning",
     "genres": "Shared genres",
