@@ -94,6 +94,14 @@ class SpaceLayout(Estimator):
             lengths[place] = weights.get(name, 0)
         return np.asarray(vectors, dtype=np.float32) * lengths
 
+    def _means_of(self, name: str) -> list[np.ndarray]:
+        if name not in self.means_:
+            fitted = ", ".join(self.means_)
+            raise ParameterError(
+                f"This space has no text block {name!r}: it was fitted to {fitted}."
+            )
+        return self.means_[name]
+
     def _set_evidence(self, genres: GenreBlock, titles: TitleBlock, years: YearBlock) -> None:
         self.evidence_: dict[str, Block] = {"genres": genres, "title": titles, "year": years}
         self.genres_ = genres.genres_
@@ -219,11 +227,18 @@ class JoinedSpace(SpaceLayout):
         -------
         dict of str to ndarray of shape (n, sum of all d), float32
             Unit vectors by block; zeros for a text in which nothing is known.
+
+        Raises
+        ------
+        NotFittedError
+            Neither `fit` nor `load` came before.
+        ParameterError
+            The space was fitted without such a block, or to matrices of other sizes.
         """
         self.check_fitted()
         vectors = {}
         for name, part in _named(text).items():
-            means = self.means_[name]
+            means = self._means_of(name)
             matrices = as_blocks(part, sizes=[len(mean) for mean in means])
             vectors[name] = unit_rows(
                 np.hstack([center(m, mean) for m, mean in zip(matrices, means)])
@@ -260,7 +275,8 @@ class JoinedSpace(SpaceLayout):
         vectors = {**ready, **self.text_vectors(raw)}
         joined = np.zeros((len(films), self.n_dimensions_), dtype=np.float32)
         for name, part in vectors.items():
-            joined[:, self.layout_[name]] = part
+            size = sum(map(len, self._means_of(name)))
+            joined[:, self.layout_[name]] = as_blocks([part], len(films), [size])[0]
         for name, block in self.evidence_.items():
             joined[:, self.layout_[name]] = block.transform(films, probabilities)
         return joined
@@ -485,7 +501,7 @@ class Reading:
         table["predicted"] = table["genre"].isin(self.called[row])
         return table.sort_values("probability", ascending=False, ignore_index=True)
 
-# %% ../nbs/04_space.ipynb #7431ff8b
+
 def classifier_features(text: Mapping[str, np.ndarray], terms: np.ndarray) -> np.ndarray:
     """Return what the classifier reads: the text blocks of the joined space beside term features.
 

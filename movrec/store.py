@@ -277,6 +277,14 @@ class Candidates:
 
 _COMPARED_COLUMNS = ["id", "vector", "word_ids", "word_weights"]
 
+
+def _side_by_side(queries: list[Any]) -> Candidates:
+    """Return the candidates that some queries of the table bring, each film once."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        found = list(pool.map(lambda query: query.to_arrow(), queries))
+    rows = _stacked([part.select(_COMPARED_COLUMNS) for part in found])
+    return Candidates.of_rows(_each_once(rows))
+
 # %% ../nbs/05_store.ipynb #f1lmtab1
 class FilmTable:
     """What is read out of the LanceDB table as it is: films, vectors, words.
@@ -554,10 +562,7 @@ class FilmStore(FilmTable):
         if not queries:
             return self.of_films([])
         ready = [_filtered(q.select([*_COMPARED_COLUMNS, by]), where) for q, by in queries]
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            found = list(pool.map(lambda query: query.to_arrow(), ready))
-        rows = _stacked([part.select(_COMPARED_COLUMNS) for part in found])
-        return Candidates.of_rows(_each_once(rows))
+        return _side_by_side(ready)
 
     def add(
         self,
