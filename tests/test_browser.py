@@ -158,6 +158,29 @@ def test_filter_empty_and_reset(page):
     assert "Toy Story 2" in titles(page)
 
 
+def test_what_counts(page):
+    choose(page, "toy sto", "Toy Story (1995)")
+    tab_to(page, ".movrec-title")  # from the field past the three switches
+    page.get_by_role("button", name="What counts").focus()
+    page.keyboard.press("Space")
+    page.get_by_label("What counts").select_option("theme")
+    page.get_by_role("status").filter(has_text="by theme").wait_for()
+    page.get_by_label("Time", exact=True).fill("2")
+    page.keyboard.press("Tab")
+    page.get_by_role("status").filter(has_text="by your weights").wait_for()
+    bars = page.locator(".movrec-card [role=img]")
+    assert "story" in bars.first.get_attribute("aria-label")
+    assert page.locator(".movrec-card").first.locator(".movrec-piece").count() >= 2
+    unnamed = page.locator(".movrec-weights").evaluate(
+        "box => [...box.querySelectorAll('input, select')].filter(e => !e.labels?.length).length"
+    )
+    assert unnamed == 0
+    assert weak_contrasts(page) == []
+    shoot(page, "page-weights")
+    page.get_by_label("What counts").select_option("as usual")
+    page.get_by_role("status").filter(has_text=re.compile(r"like Toy Story \(1995\)$")).wait_for()
+
+
 def test_through_a_card_and_back(page):
     choose(page, "toy sto", "Toy Story (1995)")
     before = titles(page)

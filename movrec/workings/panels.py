@@ -46,7 +46,9 @@ def _switches() -> list[widgets.ToggleButton]:
     return [
         widgets.ToggleButton(icon="sliders", tooltip="narrow the list by genres, years and more"),
         widgets.ToggleButton(
-            icon="balance-scale", tooltip="how much plot, words, genres and the rest count"
+            icon="balance-scale",
+            tooltip="how much plot, words, genres and the rest count",
+            layout=widgets.Layout(width="auto", min_width="148px"),
         ),
         widgets.ToggleButton(
             description="Map",

@@ -17,7 +17,7 @@ from .weights import BLOCKS, PRESETS, Weights, resolve_weights
 __all__ = ['WeightControl', 'WeightSliders']
 
 # %% ../../nbs/workings/10_sliders.ipynb #f0ef8a0f
-_MOST = 4.0
+_MOST = max(4.0, *(max(weights.values()) for weights in PRESETS.values()))
 
 
 class WeightControl(widgets.Box):
@@ -31,7 +31,7 @@ class WeightControl(widgets.Box):
     Attributes
     ----------
     value : float
-        From 0 to 4; observable.
+        From 0 to 4, or to what a preset has; observable.
     slider, number : FloatSlider, BoundedFloatText
         The parts.
 
@@ -107,7 +107,7 @@ class WeightSliders(widgets.VBox):
             options=[("as usual", ""), *names, ("of my own", _OWN)],
             description="What counts",
             style={"description_width": "initial"},
-            layout=widgets.Layout(width="auto", max_width="100%"),
+            layout=widgets.Layout(width="260px", max_width="100%"),
         )
         self.controls = {block: WeightControl(block) for block in BLOCKS}
         self._follow_preset()
