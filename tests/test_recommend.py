@@ -116,7 +116,9 @@ def test_the_similarity_is_a_weighted_mean_of_cosines(small_recommender, weights
     film = int(small_recommender.find("Inception")["id"])
     asked = Question((film,), k=10, match_genres=False, weights=weights)
     plot = Question(plot=Plot(PLOT, "Dreams"), k=10, weights=weights)
-    for question in (asked, plot):
+    if weights == only("year"):  # a plot says no year
+        assert small_recommender.answer(plot).films.empty
+    for question in (asked,) if weights == only("year") else (asked, plot):
         answer = small_recommender.answer(question)
         by_hand = similarities_by_hand(small_recommender, answer)
         found = answer.films["similarity"].to_numpy()
@@ -602,17 +604,20 @@ def similarity_between(recommender, titles, found):
 
 
 def test_what_is_disliked_is_farther_away_and_never_comes(small_recommender):
-    liked = small_recommender.recommend("Shrek", k=10)
-    disliked = [int(film) for film in liked["id"][:2]]
-    found = small_recommender.recommend("Shrek", k=10, disliked=disliked)
-    assert not set(disliked) & set(found["id"])
-    without = small_recommender.recommend("Shrek", k=10, exclude=disliked)
-    assert similarity_between(small_recommender, disliked, found) < similarity_between(
-        small_recommender, disliked, without
-    )
-    assert found["similarity"].between(0, 1).all()
+    for liked, disliked in (
+        ("Inception", ["Interstellar", "The Matrix"]),
+        ("Titanic", ["The Notebook"]),
+        ("Toy Story", ["Despicable Me"]),
+    ):
+        found = small_recommender.recommend(liked, k=50, disliked=disliked)
+        without = small_recommender.recommend(liked, k=50, exclude=disliked)
+        assert not set(disliked) & set(found["title"])
+        assert similarity_between(small_recommender, disliked, found) < similarity_between(
+            small_recommender, disliked, without
+        )
+        assert found["similarity"].between(0, 1).all()
     film = int(small_recommender.find("Shrek")["id"])
-    assert Question((film,)).less_like(disliked[0]).disliked == (disliked[0],)
+    assert Question((film,)).less_like(863).disliked == (863,)
     with pytest.raises(QueryError, match="No Such Film"):
         small_recommender.recommend("Shrek", disliked=["No Such Film At All"])
 
@@ -642,8 +647,7 @@ def test_more_and_less_of_a_word(small_recommender):
             small_recommender, plain, "ship"
         )
         assert all(len(found) == 15 for found in (plain, more, less))
-    unknown = small_recommender.recommend("Titanic", k=5, more=["qwxzz"])
-    assert unknown["id"].tolist() == small_recommender.recommend("Titanic", k=5)["id"].tolist()
+    assert len(small_recommender.recommend("Titanic", k=5, more=["qwxzz"], less=["the"])) == 5
     alone = small_recommender.answer(Question(more=("pirates",), k=3))
     assert with_word(small_recommender, alone.films, "pirat") == 3
 
@@ -672,7 +676,8 @@ def test_search_goes_by_words_alone(small_recommender):
     # In any form, in any case, with stop words around them.
     for same in ("SINKING, ships!", "the sinking of a ship", "ship sink"):
         assert small_recommender.search(same, k=20)["id"].tolist() == found["id"].tolist()
-    assert "Titanic" in small_recommender.search("titanic")["title"].head(1).tolist()
+    assert small_recommender.search("toy story", k=4)["title"].str.startswith("Toy Story").all()
+    assert "Titanic" in small_recommender.search("titanic")["title"].tolist()
 
 
 def test_search_loads_no_models(small_model):
@@ -718,7 +723,7 @@ def test_search_with_filters(small_recommender):
     expected = everything[
         everything["year"].between(1980, 1999)
         & (everything["vote_count"] >= 100)
-        & [("Comedy" not in genres) for genres in everything["genres"]]
+        & everything["genres"].map(lambda genres: "Comedy" not in genres)
     ]
     assert found["id"].tolist() == [f for f in expected["id"] if f != everything["id"][0]]
     with pytest.raises(QueryError, match="Comedy"):
@@ -860,6 +865,7 @@ def test_a_recommender_of_another_embedder(small_films, tmp_path):
         tmp_path / "model",
         embedder=CountedLetters(),
         classifier=classifier,
+        reader=False,  # which would know some numbers
         progress=False,
     )
     recommender = Recommender.open(tmp_path / "model")
@@ -900,17 +906,19 @@ def test_a_recommender_without_a_reader(small_films, tmp_path):
     assert (
         "reader" not in recommender.space.layout_ and "reader" not in recommender.text_model.blocks
     )
-    film = recommender.recommend("Shrek", k=5)
+    film = recommender.recommend("Inception", k=5)
     text = recommender.recommend_for_text("A ship sinks in a storm.", k=5)
     words = recommender.search("ship", k=5)
-    shifted = recommender.recommend("Shrek", k=5, more=["ship"], less=["dragon"], disliked=[862])
-    theme = recommender.recommend("Shrek", k=5, weights={"reader": 1000})
+    shifted = recommender.recommend(
+        "Inception", k=5, more=["ship"], less=["dragon"], disliked=[862]
+    )
+    theme = recommender.recommend("Inception", k=5, weights={"reader": 1000})
     assert theme["id"].tolist() == film["id"].tolist()  # a block that is not there has no share
     for found in (film, text, words, shifted, theme):
         assert len(found) and found["similarity"].between(0, 1).all()
         for similarity, parts in zip(found["similarity"], found["contributions"]):
             assert parts["reader"] == 0 and abs(sum(parts.values()) - similarity) < 1e-6
-    why = recommender.explain("Shrek", int(film["id"][0]))
+    why = recommender.explain("Inception", int(film["id"][0]))
     assert why.evidence["reader"] == [] and why.similarity == pytest.approx(film["similarity"][0])
     assert len(recommender.explain_all(recommender.answer(Question((862,), k=3)))) == 3
     assert recommender.recommend_all(k=2)["id"].nunique() == 150
@@ -919,9 +927,8 @@ def test_a_recommender_without_a_reader(small_films, tmp_path):
     assert recommender.search("farmer's old map", k=1)["title"].tolist() == ["New"]
     copied = pickle.loads(pickle.dumps(recommender))
     assert copied.reader is None and len(copied.recommend("New", k=3)) == 3
-    with pytest.raises(ParameterError):  # the reader alone has nothing to say
-        recommender.recommend("Shrek", weights=only("reader") | {"year": -1})
-    assert recommender.recommend("Shrek", weights=only("reader")).empty
+    # The reader alone has nothing to say.
+    assert recommender.recommend("Inception", weights=only("reader")).empty
 
 
 # ---- filters -------------------------------------------------------------------------------------
