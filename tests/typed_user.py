@@ -11,6 +11,7 @@ import pandas as pd
 
 from movrec import (
     Doc2VecEmbedder,
+    Explanation,
     GenreClassifier,
     IngestReport,
     JoinedSpace,
@@ -51,6 +52,11 @@ def ask(folder: Path) -> pd.DataFrame:
     assert_type(recommender, Recommender)
     found = recommender.recommend("Toy Story", k=5, years=(1995, 2010), language="en")
     assert_type(found, pd.DataFrame)
+    assert_type(recommender.search("robot", k=3, genres=["Comedy"]), pd.DataFrame)
+    theme = recommender.recommend("Alien", weights="theme", disliked=["Species"], less=["war"])
+    why = recommender.explain("Alien", int(theme["id"][0]), weights={"year": 0, "words": 2.5})
+    assert_type(why, Explanation)
+    assert_type(why.in_words(), list[tuple[str, str]])
     return recommender.recommend_for_text("A boy and his robot", diversity=0.3)
 
 
