@@ -16,11 +16,10 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from .workings.core import ParameterError, check_whole, progress_bar
 from .workings.embedder import WordSpace
-from .workings.estimator import Estimator, real, whole
+from .workings.estimator import TextTransformer, real, whole
 from .workings.text import check_texts, tokenize
 
 if TYPE_CHECKING:
@@ -255,7 +254,7 @@ def _rebuilt(
 
 # %% ../nbs/02_doc2vec.ipynb #ca52bd22
 @dataclass(eq=False, repr=False)
-class Doc2VecEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
+class Doc2VecEmbedder(TextTransformer):
     """Document vectors by gensim's Doc2Vec, as a scikit-learn transformer of texts.
 
     Parameters
@@ -472,7 +471,5 @@ class Doc2VecEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.string, tags.input_tags.two_d_array = True, False
-        tags.transformer_tags.preserves_dtype = []  # texts come in, float32 goes out
         tags.non_deterministic = self.random_state is None
         return tags

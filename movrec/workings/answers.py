@@ -18,7 +18,7 @@ from ..store import Candidates
 from . import batch
 from .asking import ids_of
 from .core import ParameterError, check_real
-from .embedder import unit_rows
+from .embedder import mean_direction, unit_rows
 from .explain import Explainer, Explanation
 from .model import FilmModel
 from .question import SHARED_GENRE, Question, Space, lacking
@@ -165,7 +165,7 @@ def _by_documents(
         vectors = model.store.vectors("document", question.films)
     else:
         vectors = asked.reading.blocks[0]
-    vector = unit_rows(vectors).mean(axis=0)
+    vector = mean_direction(vectors)
     found = model.store.search(vector, _wanted(question), where=where, space="document")
     values = found["similarity"].to_numpy().clip(0, 1)
     parts = np.zeros((len(found), len(BLOCKS)))

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from movrec.workings.core import (
@@ -26,7 +26,7 @@ from movrec.workings.core import (
 from .folders import load_part, save_part
 
 # %% auto #0
-__all__ = ['whole', 'real', 'choice', 'plain', 'Estimator']
+__all__ = ['whole', 'real', 'choice', 'plain', 'Estimator', 'TextTransformer']
 
 # %% ../../nbs/workings/00_estimator.ipynb #e62b5225
 def whole(default: Any, low: int = 1, high: int | None = None, *, optional: bool = False) -> Any:
@@ -206,3 +206,20 @@ class Estimator(BaseEstimator):
 
     def _restore(self, description: dict[str, Any], arrays: dict[str, Any]) -> None:
         raise NotImplementedError(f"{type(self).__name__} has no _restore")
+
+# %% ../../nbs/workings/00_estimator.ipynb #t3xttran
+class TextTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
+    """Base of all that turns texts into vectors: what scikit-learn's tools are told of it.
+
+    Examples
+    --------
+    >>> from movrec import Doc2VecEmbedder
+    >>> Doc2VecEmbedder().__sklearn_tags__().input_tags.string
+    True
+    """
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string, tags.input_tags.two_d_array = True, False
+        tags.transformer_tags.preserves_dtype = []  # texts come in, float32 goes out
+        return tags

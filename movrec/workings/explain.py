@@ -210,12 +210,12 @@ class WordReader:
 
     def transform(self, words: Sequence[str]) -> np.ndarray:
         """Return one row a word, of shape (n, d)."""
-        known = self._kept if len(self._kept) < self._limit else {}
+        if len(self._kept) >= self._limit:
+            self._kept = {}
+        known = self._kept  # another thread may begin anew: these words are looked up here
         new = [word for word in dict.fromkeys(words) if word not in known]
         if new:
-            # A dict of its own, put in place whole: other threads may be reading.
-            known = {**known, **dict(zip(new, self._reader.transform(new)))}
-            self._kept = known
+            known.update(zip(new, self._reader.transform(new)))
         return np.stack([known[word] for word in words])
 
 # %% ../../nbs/workings/06_explain.ipynb #40b764d7

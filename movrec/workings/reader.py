@@ -16,11 +16,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from .core import UNDECODABLE, ModelError, ParameterError, first_line
 from .embedder import unit_rows
-from .estimator import Estimator
+from .estimator import TextTransformer
 from .folders import sha256
 from .text import check_texts
 
@@ -195,7 +194,7 @@ _TEXTS_AT_ONCE = 512
 
 
 @dataclass(eq=False, repr=False)
-class StaticReader(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
+class StaticReader(TextTransformer):
     """An embedder that knows English from elsewhere: the mean of its word pieces' vectors.
 
     Parameters
@@ -291,12 +290,6 @@ class StaticReader(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator)
     @property
     def _n_features_out(self) -> int:
         return self.n_dimensions_
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string, tags.input_tags.two_d_array = True, False
-        tags.transformer_tags.preserves_dtype = []  # texts come in, float32 goes out
-        return tags
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         tokenizer = np.frombuffer(self.table_.tokenizer.encode("utf-8"), dtype=np.uint8)

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from .core import UNDECODABLE, ModelError, first_line
 from .embedder import unit_rows
-from .estimator import Estimator, whole
+from .estimator import TextTransformer, whole
 from .folders import sha256
 from .text import check_texts
 
@@ -176,7 +175,7 @@ _ONE_AT_A_TIME = threading.Lock()  # the tokenizers of transformers may not be s
 
 
 @dataclass(eq=False, repr=False)
-class SentenceEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
+class SentenceEmbedder(TextTransformer):
     """A pretrained sentence embedder: a transformer that reads a text as a whole.
 
     Needs the extra `sentence`: ``pip install "movrec[sentence]"``.
@@ -291,12 +290,6 @@ class SentenceEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
     @property
     def _n_features_out(self) -> int:
         return self.n_dimensions_
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string, tags.input_tags.two_d_array = True, False
-        tags.transformer_tags.preserves_dtype = []  # texts come in, float32 goes out
-        return tags
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         # A relative path means something else elsewhere.

@@ -10,10 +10,9 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from .core import ParameterError
-from .estimator import Estimator, whole
+from .estimator import TextTransformer, whole
 from .text import check_texts, tokenize
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def _fitted_tfidf(vocabulary: list[str], idf: np.ndarray) -> TfidfVectorizer:
 
 # %% ../../nbs/workings/02_terms.ipynb #e1fca9a3
 @dataclass(eq=False, repr=False)
-class TermFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
+class TermFeatures(TextTransformer):
     """Latent semantic analysis of texts: TF-IDF counts, reduced by a truncated SVD.
 
     Parameters
@@ -185,12 +184,6 @@ class TermFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator)
     @property
     def _n_features_out(self) -> int:
         return len(self.components_)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string, tags.input_tags.two_d_array = True, False
-        tags.transformer_tags.preserves_dtype = []  # texts come in, float32 goes out
-        return tags
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         arrays = {"idf": self.idf_, "components": self.components_.astype(np.float16)}
