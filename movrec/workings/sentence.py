@@ -120,7 +120,7 @@ def weights_checksum(folder: Path) -> str:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = (Path(folder) / "model.safetensors").write_bytes(b"")
     ...     weights_checksum(Path(folder))[:8]
-    '68dabac9'
+    '7d9ddbf4'
     """
     weights = sorted(folder.rglob("*.safetensors"))
     safe = {path.parent for path in weights}
