@@ -305,7 +305,15 @@ def test_the_pages_stand_in_order(page):
     expected = [*lessons, "docs/workings.html", *workings]
     assert seen[1 : len(expected) + 1] == expected
     others = ["docs/own_catalogue", "docs/command_line", "api/index", "docs/how_good"]
-    for name in [*others, "docs/glossary", "docs/developing", "CHANGELOG", "CONTRIBUTING"]:
+    for name in [
+        *others,
+        "docs/promises",
+        "docs/glossary",
+        "docs/developing",
+        "CHANGELOG",
+        "CONTRIBUTING",
+        "SECURITY",
+    ]:
         assert f"{name}.html" in seen
     if (ROOT / "workshop" / "README.md").exists():
         assert "workshop/README.html" in seen

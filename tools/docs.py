@@ -47,7 +47,13 @@ PAGES = PROCESSED / "site"
 LONGEST_SHOWN = 40
 
 # Pages that are written elsewhere in the repository.
-OTHER_PAGES = ["movrec/data/README.md", "CONTRIBUTING.md", "CHANGELOG.md", "workshop/README.md"]
+OTHER_PAGES = [
+    "movrec/data/README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "workshop/README.md",
+]
 
 
 # ---- Markdown ------------------------------------------------------------------------------------
@@ -281,9 +287,15 @@ def contents() -> str:
     lessons = [(path, title_of(read_notebook(path))) for path in lesson_paths()]
     parts = {
         "Lessons": [f"{path.name[:2]} {title} </nbs/{path.stem}>" for path, title in lessons],
-        "Use movrec": ["/docs/own_catalogue", "/docs/command_line", "/api/index"],
+        "Use movrec": ["/docs/own_catalogue", "/docs/command_line", "/docs/promises", "/api/index"],
         "Read on": ["/docs/how_good", "/docs/glossary", "/workshop/README"],
-        "The project": ["/CONTRIBUTING", "/docs/developing", "/movrec/data/README", "/CHANGELOG"],
+        "The project": [
+            "/CONTRIBUTING",
+            "/SECURITY",
+            "/docs/developing",
+            "/movrec/data/README",
+            "/CHANGELOG",
+        ],
     }
     parts["Lessons"].append("/docs/workings")
     blocks = [
