@@ -8,7 +8,7 @@ __all__ = ['RESULT_COLUMNS', 'film_schema', 'film_rows', 'Candidates', 'FilmTabl
 # %% ../nbs/05_store.ipynb #d6ffadaa
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -293,6 +293,8 @@ class FilmTable:
     ----------
     table : lancedb.table.Table
         The open table.
+    still_there : callable, optional
+        Called before the table is read: it raises where the table has been replaced.
 
     Examples
     --------
@@ -300,8 +302,15 @@ class FilmTable:
     1
     """
 
-    def __init__(self, table: Any) -> None:
-        self.table = table
+    def __init__(self, table: Any, still_there: Callable[[], None] | None = None) -> None:
+        self._table, self._still_there = table, still_there
+
+    @property
+    def table(self) -> Any:
+        """LanceDB's own object."""
+        if self._still_there is not None:
+            self._still_there()
+        return self._table
 
     def films(self) -> pd.DataFrame:
         """Return every film without its vectors, in the order in which films were stored."""
@@ -453,13 +462,23 @@ class FilmStore(FilmTable):
         return cls(table)
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> Self:
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        version: int | None = None,
+        *,
+        still_there: Callable[[], None] | None = None,
+    ) -> Self:
         """Open the table that `create` wrote.
 
         Parameters
         ----------
         folder : str or path
             The database's folder.
+        version : int, optional
+            Of the table; it can be read, not written then. Default: the newest, for both.
+        still_there : callable, optional
+            As for `FilmTable`.
 
         Returns
         -------
@@ -472,7 +491,7 @@ class FilmStore(FilmTable):
             LanceDB cannot open the table.
         """
         try:
-            return cls(_connect(folder).open_table(_TABLE))
+            return cls(_connect(folder).open_table(_TABLE, version=version), still_there)
         except Exception as error:
             raise ModelError(
                 f"The film table in {Path(folder)} cannot be opened ({first_line(error)}): build the model again."
