@@ -21,6 +21,7 @@ from .workings.blocks import Block, GenreBlock, TitleBlock, YearBlock, as_blocks
 from .workings.core import ParameterError, Stopwatch
 from .workings.embedder import load_embedder, read_blocks, train_blocks, unit_rows
 from .workings.estimator import Estimator, whole
+from .workings.further import further_blocks, restore_blocks
 from .workings.genres import called_genres
 from .workings.terms import TermFeatures
 from .workings.text import DEFAULT_TEXT_FIELDS, film_texts
@@ -63,6 +64,9 @@ def _named(text: TextBlocks) -> dict[str, Any]:
     return dict(text) if isinstance(text, Mapping) else {"plot": text}
 
 
+_ALWAYS = 3  # blocks of evidence: genres, title and year; further ones where the catalogue has them
+
+
 class SpaceLayout(Estimator):
     """Where in a joined vector each block stands; base of `JoinedSpace`.
 
@@ -102,8 +106,8 @@ class SpaceLayout(Estimator):
             )
         return self.means_[name]
 
-    def _set_evidence(self, genres: GenreBlock, titles: TitleBlock, years: YearBlock) -> None:
-        self.evidence_: dict[str, Block] = {"genres": genres, "title": titles, "year": years}
+    def _set_evidence(self, genres: GenreBlock, further: Mapping[str, Block]) -> None:
+        self.evidence_: dict[str, Block] = {"genres": genres, **further}
         self.genres_ = genres.genres_
         sizes = {name: sum(map(len, means)) for name, means in self.means_.items()}
         sizes |= {name: block.size for name, block in self.evidence_.items()}
@@ -112,14 +116,15 @@ class SpaceLayout(Estimator):
         self.n_dimensions_ = ends[-1]
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        evidence = [dataclasses.asdict(block) for block in self.evidence_.values()]  # type: ignore[call-overload]
+        states = [dataclasses.asdict(block) for block in self.evidence_.values()]  # type: ignore[call-overload]
+        further = dict(zip(list(self.evidence_)[_ALWAYS:], states[_ALWAYS:]))
         means = {
             f"{name}_{number}": mean
             for name, part in self.means_.items()
             for number, mean in enumerate(part)
         }
         text = {name: len(part) for name, part in self.means_.items()}
-        return {"evidence": evidence, "text": text}, means
+        return {"evidence": states[:_ALWAYS], "text": text, "further": further}, means
 
     def _restore(self, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         self.means_ = {
@@ -127,7 +132,9 @@ class SpaceLayout(Estimator):
             for name, n in description["text"].items()
         }
         genres, titles, years = description["evidence"]
-        self._set_evidence(GenreBlock(**genres), TitleBlock(**titles), YearBlock(**years))
+        always: dict[str, Block] = {"title": TitleBlock(**titles), "year": YearBlock(**years)}
+        further = restore_blocks(description.get("further", {}))
+        self._set_evidence(GenreBlock(**genres), always | further)
 
 # %% ../nbs/04_space.ipynb #20e7e0fd
 @dataclass(eq=False, repr=False)
@@ -147,7 +154,8 @@ class JoinedSpace(SpaceLayout):
         What is taken away from the matrices of each text block: "plot" and, where there is one,
         "reader".
     evidence_ : dict of str to Block
-        The fitted `GenreBlock`, `TitleBlock` and `YearBlock`, which stand behind the text.
+        The fitted `GenreBlock`, `TitleBlock` and `YearBlock`, which stand behind the text, and those
+        of `movrec.workings.further` for which the catalogue has something.
     layout_ : dict of str to slice
         Where in a joined vector each block stands.
     n_dimensions_ : int
@@ -211,8 +219,9 @@ class JoinedSpace(SpaceLayout):
             ]
             for name, part in blocks.items()
         }
-        titles = TitleBlock(self.title_dimensions).fit(films)
-        self._set_evidence(GenreBlock().fit(films), titles, YearBlock().fit(films))
+        always = {"title": TitleBlock(self.title_dimensions), "year": YearBlock()}
+        fitted = {name: block.fit(films) for name, block in always.items()}
+        self._set_evidence(GenreBlock().fit(films), fitted | further_blocks(films))
         return self
 
     def text_vectors(self, text: TextBlocks) -> dict[str, np.ndarray]:

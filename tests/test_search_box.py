@@ -28,7 +28,7 @@ from movrec.workings.film_map import MapView, film_map, map_html
 from movrec.workings.latest import LatestOnly
 from movrec.workings.question import FilmFilter, Question
 from movrec.workings.text import Plot
-from movrec.workings.weights import BLOCKS, PRESETS
+from movrec.workings.weights import BLOCKS, FURTHER_BLOCKS, PRESETS
 
 NASTY = [
     "<script>window.hacked = true</script>",
@@ -275,7 +275,7 @@ def test_a_card_shows_what_its_similarity_is_the_sum_of(box):
 def test_pieces_can_be_told_apart_without_color():
     rule = re.search(r"\.movrec-bar > \.movrec-piece[^{]*\{([^}]*)\}", style_html())[1]
     assert "inset" in rule
-    assert set(explain.COLOURS) == set(explain.LABELS) == set(BLOCKS)
+    assert set(explain.COLOURS) == set(explain.LABELS) == {*BLOCKS, *FURTHER_BLOCKS}
 
 
 def test_not_this_one_with_a_text(box):

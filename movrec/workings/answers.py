@@ -25,7 +25,7 @@ from .question import SHARED_GENRE, Question, Space, lacking
 from .scores import Evidence, contributions, shares_of, similarities
 from .text import Plot
 from .understanding import Asked, understand
-from .weights import BLOCKS, Weights, only
+from .weights import BLOCKS, FURTHER_BLOCKS, Weights, only
 
 # %% auto #0
 __all__ = ['Answer', 'diversify', 'answer_question', 'hints', 'explain_answer', 'explain_film', 'Answerer']
@@ -131,13 +131,22 @@ def _scored(
     text = " ".join(evidence.terms) if shares["words"] else ""
     reach = max(_LEAST_REACH, 3 * question.k)
     if not vector.any() and not text:
-        return _as_answers(model, [], np.zeros(0), np.zeros((0, len(BLOCKS))))
+        return _as_answers(model, [], np.zeros(0), np.zeros((0, len(shares))), list(shares))
     compared = model.store.candidates(vector if vector.any() else None, text, reach, where=where)
+    if any(shares.get(name) for name in FURTHER_BLOCKS):
+        # A film that lacks such a block is not to be missed for it.
+        known = {name: share for name, share in shares.items() if name in BLOCKS}
+        without = model.space.scale(evidence.vector, known)
+        if without.any():
+            others = model.store.candidates(without, "", reach, where=where)
+            new = ~np.isin(others.ids, compared.ids)
+            compared = model.store.of_films([*compared.ids.tolist(), *others.ids[new].tolist()])
     values, parts = similarities(contributions(model.space, evidence, shares, compared))
     rows = model.rows_of(compared.ids)
     best = np.lexsort((rows, -values))[: _wanted(question)]
     best = best[values[best] > 0] if question.weights == only("words") else best
-    return _as_answers(model, compared.ids[best].tolist(), values[best], parts[best])
+    ids = compared.ids[best].tolist()
+    return _as_answers(model, ids, values[best], parts[best], list(shares))
 
 
 def _wanted(question: Question) -> int:
@@ -146,13 +155,17 @@ def _wanted(question: Question) -> int:
 
 
 def _as_answers(
-    model: FilmModel, ids: Sequence[int], values: np.ndarray, parts: np.ndarray
+    model: FilmModel,
+    ids: Sequence[int],
+    values: np.ndarray,
+    parts: np.ndarray,
+    names: Sequence[str] = tuple(BLOCKS),
 ) -> pd.DataFrame:
     """Return films as `recommend` returns them."""
     found = model.shown.iloc[model.rows_of(ids)].reset_index(drop=True)
     place = found.columns.get_loc("genres") + 1
     found.insert(place, "similarity", values)
-    shown = [dict(zip(BLOCKS, row)) for row in parts.tolist()]
+    shown = [dict(zip(names, row)) for row in parts.tolist()]
     found.insert(place + 1, "contributions", pd.Series(shown, dtype=object))
     return found
 
@@ -218,10 +231,24 @@ def answer_question(model: FilmModel, question: Question) -> Answer:
     question.check()
     if not question:
         raise ParameterError("A question needs a film or a plot: give at least one of them.")
+    _check_blocks(model, question)
     asked = understand(model, question)
     found = _search(model, question, asked)
     evidence = asked.evidence if question.space == "joined" else None
     return Answer(question, found, asked.films, asked.reading, asked.genres, evidence)
+
+
+_BROUGHT_BY = {"people": "credits.csv", "keywords": "keywords.csv", "ratings": "ratings.csv"}
+
+
+def _check_blocks(model: FilmModel, question: Question) -> None:
+    """Say so where a further block is to count that the model does not have."""
+    for name in FURTHER_BLOCKS:
+        if question.block_weights().get(name) and name not in model.space.layout_:
+            raise ParameterError(
+                f"This model knows no {name} of its films: build it with a table that has them, in "
+                f"the shell with --with {_BROUGHT_BY[name]}, in Python with add_source."
+            )
 
 
 def hints(model: FilmModel, question: Question) -> list[str]:
@@ -276,7 +303,7 @@ def explain_film(model: FilmModel, question: Question, film: int) -> Explanation
     shares = shares_of(model.space, asked.evidence, question.block_weights())
     compared: Candidates = model.store.of_films([film])
     values, parts = similarities(contributions(model.space, asked.evidence, shares, compared))
-    found = _as_answers(model, [film], values, parts)
+    found = _as_answers(model, [film], values, parts, list(shares))
     answer = Answer(question, found, asked.films, asked.reading, asked.genres, asked.evidence)
     return explain_answer(model, answer)[0]
 

@@ -18,7 +18,8 @@ from .folders import write_table
 from .genres import genre_matrix
 from .model import FilmModel
 from .question import Space, check_k
-from .weights import BLOCKS, Weights, resolve_weights
+from .scores import shares_there
+from .weights import FURTHER_BLOCKS, Weights, resolve_weights
 from .words import WordVectors
 
 # %% auto #0
@@ -105,8 +106,8 @@ def _row_shares(
     model: FilmModel, films: Candidates, asked: WordVectors, weights: dict[str, float]
 ) -> np.ndarray:
     """Return the shares of the blocks for each film as a question: (n, n_blocks)."""
-    said = np.zeros((len(films.ids), len(BLOCKS)), dtype=np.float32)
-    for column, name in enumerate(BLOCKS):
+    said = np.zeros((len(films.ids), len(weights)), dtype=np.float32)
+    for column, name in enumerate(weights):
         if name == "words":
             said[:, column] = np.add.reduceat(np.append(asked.weights, 0), asked.starts)[:-1] > 0
             said[np.diff(asked.starts) == 0, column] = 0
@@ -143,12 +144,16 @@ def joined_scores(
     """
     films = model.store.everything()
     asked = films.words.without_names(model.manifest["language"])
-    shares = _row_shares(model, films, asked, resolve_weights(weights))
+    counted = resolve_weights(weights)
+    shares = _row_shares(model, films, asked, counted)
     lengths = np.zeros((len(films.ids), model.space.n_dimensions_), dtype=np.float32)
-    for column, name in enumerate(BLOCKS):
+    lacking = np.zeros((len(counted), len(films.ids)), dtype=np.float32)
+    for column, name in enumerate(counted):
         if name in model.space.layout_:
             lengths[:, model.space.layout_[name]] = shares[:, [column]]
-    of_words = shares[:, list(BLOCKS).index("words")]
+            if name in FURTHER_BLOCKS:
+                lacking[column] = ~films.vectors[:, model.space.layout_[name]].any(axis=1)
+    of_words = shares[:, list(counted).index("words")]
     of_asked, of_films = asked.matrix(), films.words.matrix().T.tocsr()
     genres = memberships(model) if match_genres else None
 
@@ -156,6 +161,8 @@ def joined_scores(
         found = (lengths[rows] * films.vectors[rows]) @ films.vectors.T
         if of_words[rows].any():
             found += of_words[rows, np.newaxis] * (of_asked[rows] @ of_films).toarray()
+        if lacking.any():
+            found /= shares_there(shares[rows] @ lacking)
         if genres is not None:
             found[genres[rows] @ genres.T == 0] = -np.inf
         return found

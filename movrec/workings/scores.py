@@ -13,11 +13,12 @@ import numpy as np
 from ..space import JoinedSpace
 from ..store import Candidates
 from .embedder import unit_rows
-from .weights import BLOCKS
+from .weights import BLOCKS, FURTHER_BLOCKS
 from .words import spellings, unit_words, word_id
 
 # %% auto #0
-__all__ = ['MOST_TERMS', 'AWAY', 'Evidence', 'telling_terms', 'combine', 'shift', 'shares_of', 'contributions', 'similarities']
+__all__ = ['MOST_TERMS', 'AWAY', 'Evidence', 'telling_terms', 'combine', 'shift', 'shares_of', 'contributions', 'shares_there',
+           'similarities']
 
 # %% ../../nbs/workings/06_scores.ipynb #04797bdf
 MOST_TERMS = 24  # words that are looked up: a long text takes no longer than a short one
@@ -196,8 +197,8 @@ def shares_of(
     Returns
     -------
     dict of str to float
-        One for each of `movrec.workings.weights.BLOCKS`; together 1, or all 0 where the question
-        says nothing about any block with a weight.
+        One for each of `movrec.workings.weights.BLOCKS`, and for each further block with a weight;
+        together 1, or all 0 where the question says nothing about any block with a weight.
 
     Examples
     --------
@@ -208,7 +209,8 @@ def shares_of(
     """
     said = {name: bool(evidence.vector[place].any()) for name, place in space.layout_.items()}
     said["words"] = bool(evidence.words)
-    kept = {name: weights.get(name, 0.0) * said.get(name, False) for name in BLOCKS}
+    names = dict.fromkeys((*BLOCKS, *weights))
+    kept = {name: weights.get(name, 0.0) * said.get(name, False) for name in names}
     total = sum(kept.values())
     return {name: weight / total if total else 0.0 for name, weight in kept.items()}
 
@@ -232,8 +234,9 @@ def contributions(
     Returns
     -------
     ndarray of shape (n, n_blocks), float64
-        Columns as `movrec.workings.weights.BLOCKS`. A row's sum is the film's similarity, unless it
-        is negative: see `similarities`.
+        Columns as `movrec.workings.weights.BLOCKS`, behind them the further blocks of `shares`. A
+        row's sum is the film's similarity, unless it is negative: see `similarities`. Where a film
+        has nothing in a further block (nobody has rated it), the other blocks share its share.
 
     Examples
     --------
@@ -244,8 +247,10 @@ def contributions(
     >>> contributions(space, asked, {"words": 1.0}, one).round(2).tolist()
     [[0.0, 1.0, 0.0, 0.0, 0.0, 0.0]]
     """
-    parts = np.zeros((len(films.ids), len(BLOCKS)))
-    for column, name in enumerate(BLOCKS):
+    names = dict.fromkeys((*BLOCKS, *shares))
+    parts = np.zeros((len(films.ids), len(names)))
+    missing = np.zeros(len(films.ids))
+    for column, name in enumerate(names):
         if not shares.get(name):
             continue
         if name == "words":
@@ -253,8 +258,21 @@ def contributions(
         else:
             place = space.layout_[name]
             cosines = films.vectors[:, place] @ evidence.vector[place]
+            if name in FURTHER_BLOCKS:
+                missing += shares[name] * ~films.vectors[:, place].any(axis=1)
         parts[:, column] = shares[name] * cosines
-    return parts
+    return parts / shares_there(missing)[:, np.newaxis]
+
+
+def shares_there(missing: np.ndarray) -> np.ndarray:
+    """Return what to divide by where blocks with these shares are missing; 1 where nothing is left.
+
+    Examples
+    --------
+    >>> shares_there(np.array([0.0, 0.25, 1.0])).tolist()
+    [1.0, 0.75, 1.0]
+    """
+    return np.where(missing < 1 - 1e-6, 1 - missing, 1.0)
 
 
 def similarities(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

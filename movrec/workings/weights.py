@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from .core import ParameterError, check_real, nearest_name
 
 # %% auto #0
-__all__ = ['BLOCKS', 'PRESETS', 'Weights', 'resolve_weights', 'only']
+__all__ = ['BLOCKS', 'FURTHER_BLOCKS', 'PRESETS', 'Weights', 'resolve_weights', 'only']
 
 # %% ../../nbs/workings/05_weights.ipynb #a4674127
 BLOCKS = {
@@ -20,6 +20,13 @@ BLOCKS = {
     "genres": "known genres, or predicted ones",
     "title": "words of the title: sequels and series",
     "year": "near years are near",
+}
+
+# Blocks that a model has where its catalogue knows more of the films, and that nobody's preset counts.
+FURTHER_BLOCKS = {
+    "people": "who directed it and who plays in it",
+    "keywords": "what it is about, in agreed words",
+    "ratings": "who else liked it, as ratings tell",
 }
 
 PRESETS: dict[str, dict[str, float]] = {
@@ -47,7 +54,8 @@ def resolve_weights(weights: Weights = None, default: str = "balanced") -> dict[
     Returns
     -------
     dict of str to float
-        One weight for each of `BLOCKS`, in their order.
+        One weight for each of `BLOCKS`, in their order, and behind them one for each of
+        `FURTHER_BLOCKS` that is to count.
 
     Raises
     ------
@@ -68,12 +76,13 @@ def resolve_weights(weights: Weights = None, default: str = "balanced") -> dict[
     for name, weight in named.items():
         if name == "preset":
             continue
-        if name not in BLOCKS:
-            raise ParameterError(_unknown("block", name, list(BLOCKS)))
+        if name not in (*BLOCKS, *FURTHER_BLOCKS):
+            raise ParameterError(_unknown("block", name, [*BLOCKS, *FURTHER_BLOCKS]))
         chosen[name] = check_real(f"the weight of {name!r}", weight, 0, 1000)
     if not any(chosen.values()):
         raise ParameterError("All weights are 0: give at least one block a weight.")
-    return {name: float(chosen[name]) for name in BLOCKS}
+    further = [name for name in FURTHER_BLOCKS if chosen.get(name)]
+    return {name: float(chosen[name]) for name in (*BLOCKS, *further)}
 
 
 def _preset(name: object) -> dict[str, float]:
@@ -96,4 +105,4 @@ def only(block: str) -> dict[str, float]:
     >>> only("words")["words"], only("words")["plot"]
     (1.0, 0.0)
     """
-    return {name: float(name == block) for name in BLOCKS}
+    return {name: float(name == block) for name in dict.fromkeys((*BLOCKS, block))}
