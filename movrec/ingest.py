@@ -115,7 +115,16 @@ _FILM_COLUMNS = {
     "popularity": "float64",
     "imdb_id": _TEXT,
     "source_id": _TEXT,
+    "revenue": "float64",
+    "budget": "float64",
+    "critics_score": "float64",
+    "other_titles": object,
+    "directors": object,
+    "cast": object,
+    "keywords": object,
+    "ratings_vector": object,
 }
+_LISTS = ("other_titles", "directors", "cast", "keywords")
 
 
 def _as_film_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -128,6 +137,8 @@ def _as_film_table(table: pd.DataFrame) -> pd.DataFrame:
         values = [None if value is UNREADABLE else value for value in values]
         if column == "genres":
             values = [[name for name, _ in entries] for entries in values]
+        if column in _LISTS:
+            values = [list(names or ()) for names in values]
         films[column] = pd.Series(values, index=films.index, dtype=object).astype(dtype)
     if "runtime" in films:
         films["runtime"] = films["runtime"].where(films["runtime"] > 0)
@@ -153,7 +164,8 @@ def read_movies(
         is is seen from its content, not from its name. Columns for `title`, `overview` and
         `genres` are required, under any usual name (Series_Title, plot, listed_in); used where
         they are there: `id`, `year` or a date, `original_title`, `language`, `runtime`,
-        `collection`, `tagline`, `vote_average`, `vote_count`, `popularity`, `imdb_id`.
+        `collection`, `tagline`, `vote_average`, `vote_count`, `popularity`, `imdb_id`, `revenue`,
+        `budget`, `directors`, `cast`, `keywords`.
     columns : dict of str to str, optional
         Column of a film table -> column of the file, for those that have another name than usual
         or that were taken for something else: ``{"title": "Series_Title"}``.
@@ -173,8 +185,9 @@ def read_movies(
         `year` (Int16), `genres` (list of str), `overview`, and those of the optional columns
         that the file has: `original_title`, `language`, `runtime` (minutes), `collection` (name
         of the film series), `tagline`, `vote_average`, `vote_count` (Int64), `popularity`,
-        `imdb_id`, and `source_id` where the file's ids are no numbers. Its
-        `attrs["ingest_report"]` is an `IngestReport`.
+        `imdb_id`, `source_id` where the file's ids are no numbers, `revenue`, `budget`,
+        `critics_score`, and lists of names: `directors`, `cast` (ten at most), `keywords` and
+        `other_titles`. Its `attrs["ingest_report"]` is an `IngestReport`.
 
     Raises
     ------

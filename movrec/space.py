@@ -219,7 +219,7 @@ class JoinedSpace(SpaceLayout):
             ]
             for name, part in blocks.items()
         }
-        always = {"title": TitleBlock(self.title_dimensions), "year": YearBlock()}
+        always: dict[str, Block] = {"title": TitleBlock(self.title_dimensions), "year": YearBlock()}
         fitted = {name: block.fit(films) for name, block in always.items()}
         self._set_evidence(GenreBlock().fit(films), fitted | further_blocks(films))
         return self

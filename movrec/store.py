@@ -33,6 +33,13 @@ _OPTIONAL_FIELDS = {
     "vote_count": "int32",
     "popularity": "float32",
     "imdb_id": "string",
+    "revenue": "float64",
+    "budget": "float64",
+    "critics_score": "float32",
+    "other_titles": "list",
+    "directors": "list",
+    "cast": "list",
+    "keywords": "list",
 }
 
 
@@ -59,7 +66,8 @@ def film_schema(joined_size: int, document_size: int) -> Any:
     """
     import pyarrow as pa
 
-    types = {"string": pa.string(), "float32": pa.float32(), "int32": pa.int32()}
+    types = {name: getattr(pa, name)() for name in ("string", "float32", "float64", "int32")}
+    types["list"] = pa.list_(pa.string())
     return pa.schema(
         [
             pa.field("id", pa.int64(), nullable=False),
@@ -136,6 +144,11 @@ def _to_frame(rows: Any) -> pd.DataFrame:
     frame = rows.to_pandas()
     frame["genres"] = [list(genres) for genres in frame["genres"]]
     frame["year"] = frame["year"].astype("Int16")
+    for name, kind in _OPTIONAL_FIELDS.items():
+        if kind == "list" and name in frame:
+            lists = [[] if names is None else list(names) for names in frame.pop(name)]
+            if any(lists):
+                frame[name] = lists
     if "vote_count" in frame:
         frame["vote_count"] = frame["vote_count"].astype("Int32")
     return frame

@@ -44,13 +44,15 @@ UNREADABLE: Final = Unreadable.UNREADABLE
 _LONGEST_LITERAL = 100_000  # characters, far more than any list of genres needs
 
 
-def parse_literal(cell: str) -> object:
+def parse_literal(cell: str, longest: int = _LONGEST_LITERAL) -> object:
     """Return the value that JSON or a Python literal stands for; nothing is ever run.
 
     Parameters
     ----------
     cell : str
         Text that may come from a stranger.
+    longest : int, default 100_000
+        Characters that it may have.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def parse_literal(cell: str) -> object:
     >>> parse_literal('{"name": null}')
     {'name': None}
     """
-    if len(cell) > _LONGEST_LITERAL:
+    if len(cell) > longest:
         raise ValueError("the cell is too long")
     try:
         return json.loads(cell)

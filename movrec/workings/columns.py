@@ -68,6 +68,16 @@ vote_count: votecount numvotes imdbvotes noofvotes votes numberofvotes numvotedu
 popularity: popularity
 imdb_id: imdbid imdbtitleid tconst
 source_id: sourceid
+other_titles: othertitles alternativetitles alternatetitles akas alsoknownas
+directors: directors director directorname directedby regisseur realisateur 导演
+cast: cast actors actor stars starring casts leadactors starcast 主演 演员
+keywords: keywords keyword plotkeywords moviekeywords
+revenue: revenue worldwidegross worldwidelifetimegross grossworldwide grossworldwwide worldwideboxoffice
+    boxofficeworldwide worldwidegrossrevenue boxoffice boxofficegross lifetimegross totalgross grossrevenue grosses
+    gross domesticgross
+budget: budget productionbudget
+critics_score: criticsscore tomatometerrating tomatometer tomatometerscore criticscore metascore
+ratings_vector: ratingsvector
 """
 USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     column.strip(): tuple(map(squeeze, names.split()))

@@ -20,8 +20,8 @@ from .text import normalize_title
 from .words import WordVectors, WordWeights, spellings, word_id
 
 # %% auto #0
-__all__ = ['LABELS', 'COLOURS', 'shared_words', 'shared_title_words', 'years_apart', 'near_words', 'WordReader', 'Explanation',
-           'Explainer']
+__all__ = ['LABELS', 'COLOURS', 'shared_words', 'shared_title_words', 'shared_names', 'years_apart', 'near_words', 'WordReader',
+           'Explanation', 'Explainer']
 
 # %% ../../nbs/workings/06_explain.ipynb #931bced9
 _SHOWN = 4  # words of a block that are shown
@@ -95,6 +95,44 @@ def shared_title_words(titles: Iterable[str], title: str, rarity: Mapping[str, f
         elif any(word in other for other in others) and _is_rare(word, rarity):
             found.append([word])
     return list(dict.fromkeys(" ".join(run) for run in found))
+
+
+def shared_names(
+    asked: pd.DataFrame, film: Mapping[str, Any], columns: Sequence[str], most: int = 4
+) -> list[str]:
+    """Return the names that a film has in common with those that were asked for.
+
+    Parameters
+    ----------
+    asked : DataFrame
+        The films that were asked for.
+    film : mapping
+        A row of the film table.
+    columns : sequence of str
+        Which columns hold lists of names; those that are not there hold none.
+    most : int, default 4
+        How many names at most.
+
+    Returns
+    -------
+    list of str
+        As the film's row spells them, and in its order.
+
+    Examples
+    --------
+    >>> asked = pd.DataFrame({"cast": [["Cy Dee", "Di Em"]]})
+    >>> shared_names(asked, {"cast": ["Ed Fox", "Cy Dee"]}, ["directors", "cast"])
+    ['Cy Dee']
+    """
+    lists = [cell for column in columns if column in asked for cell in asked[column]]
+    wanted = {name.casefold() for cell in lists if _is_list(cell) for name in cell}
+    mine = [film.get(column) for column in columns]
+    names = [name for cell in mine if _is_list(cell) for name in cell or ()]
+    return list(dict.fromkeys(n for n in names if n.casefold() in wanted))[:most]
+
+
+def _is_list(cell: Any) -> bool:
+    return isinstance(cell, (list, tuple, np.ndarray))
 
 
 def _is_rare(word: str, rarity: Mapping[str, float]) -> bool:
@@ -226,8 +264,11 @@ LABELS = {
     "genres": "Shared genres",
     "title": "In both titles",
     "year": "Time",
+    "people": "Same people",
+    "keywords": "Shared keywords",
+    "ratings": "Liked by",
 }
-# Okabe and Ito's colours, which people who see few colours can tell apart.
+# Okabe and Ito's colours (the last is Tol's), which people who see few colours can tell apart.
 COLOURS = {
     "plot": "#0072B2",
     "words": "#E69F00",
@@ -235,6 +276,9 @@ COLOURS = {
     "genres": "#CC79A7",
     "title": "#D55E00",
     "year": "#999999",
+    "people": "#56B4E9",
+    "keywords": "#F0E442",
+    "ratings": "#882255",
 }
 
 
@@ -360,17 +404,19 @@ class Explainer:
         asked = self.asked
         series = set(asked["collection"].dropna()) if "collection" in asked else set()
         titles, years = asked["title"].tolist(), asked["year"].dropna().tolist()
-        same = films["collection"].tolist() if "collection" in films else [None] * len(films)
-        shown = zip(films["title"].tolist(), films["genres"].tolist(), films["year"].tolist(), same)
         found = []
-        for row, (title, genres, year, collection) in enumerate(shown):
+        for row, film in enumerate(films.to_dict("records")):
+            collection = film.get("collection")
             evidence = {
                 "plot": [],
                 "words": shared_words(self.evidence.words, words.row(row), written[row]),
                 "reader": pairs[row],
-                "genres": [genre for genre in genres if genre in self.genres],
-                "title": shared_title_words(titles, title, self.rarity),
-                "year": years_apart(years, year),
+                "genres": [genre for genre in film["genres"] if genre in self.genres],
+                "title": shared_title_words(titles, film["title"], self.rarity),
+                "year": years_apart(years, film["year"]),
+                "people": shared_names(asked, film, ("directors", "cast")),
+                "keywords": shared_names(asked, film, ("keywords",)),
+                "ratings": ["the same people"] * (parts[row].get("ratings", 0.0) >= _LIKED_TOO),
             }
             kept = str(collection) if collection in series else None
             found.append(Explanation(sum(parts[row].values()), dict(parts[row]), evidence, kept))
@@ -388,4 +434,5 @@ class Explainer:
         return near_words(self.evidence.terms[:_COMPARED], others, self.reader)
 
 
+_LIKED_TOO = 0.01  # of a similarity, from which on ratings are a reason
 _COMPARED = 8  # telling words of each text that are compared in meaning

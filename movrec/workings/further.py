@@ -113,19 +113,19 @@ class RatingsBlock:
 
     def fit(self, films: pd.DataFrame) -> RatingsBlock:
         """Learn how long the vectors of `ratings_vector` are; return itself."""
-        self.size = max((len(cell) for cell in _vectors(films) if cell is not None), default=0)
+        self.size = max((len(cell) for cell in _ratings_of(films) if cell is not None), default=0)
         return self
 
     def transform(self, films: pd.DataFrame, probabilities: np.ndarray | None = None) -> np.ndarray:
         """Return unit vectors: (n, size), float32; zeros where a film has none of this length."""
         rows = np.zeros((len(films), self.size), dtype=np.float32)
-        for row, cell in enumerate(_vectors(films)):
+        for row, cell in enumerate(_ratings_of(films)):
             if cell is not None and len(cell) == self.size:
                 rows[row] = cell
         return unit_rows(rows)
 
 
-def _vectors(films: pd.DataFrame) -> Sequence[Any]:
+def _ratings_of(films: pd.DataFrame) -> Sequence[Any]:
     given = films["ratings_vector"] if "ratings_vector" in films else [None] * len(films)
     return [cell if isinstance(cell, (list, tuple, np.ndarray)) else None for cell in given]
 

@@ -21,6 +21,14 @@ from movrec.workings.columns import (
     squeeze,
 )
 from .core import CatalogueError, clean_text, nearest_name, shorten
+from movrec.workings.further_cells import (
+    parse_cast,
+    parse_keywords,
+    parse_money,
+    parse_names,
+    parse_numbers,
+    parse_percent,
+)
 from movrec.workings.genre_cells import (
     join_genre_columns,
     parse_collection,
@@ -150,6 +158,14 @@ PARSERS: Mapping[str, Parser] = {
     "vote_average": parse_number,
     "vote_count": parse_count,
     "popularity": parse_number,
+    "other_titles": parse_names,
+    "directors": parse_names,
+    "cast": parse_cast,
+    "keywords": parse_keywords,
+    "revenue": parse_money,
+    "budget": parse_money,
+    "critics_score": parse_percent,
+    "ratings_vector": parse_numbers,
 }
 _OF_KAGGLE = {
     "year": "release_date",

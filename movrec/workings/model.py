@@ -152,6 +152,9 @@ def model_card(name: str, path: Path, manifest: dict[str, Any]) -> str:
     return f"{html.escape(name)}: <b>{manifest['films']:,} films</b><table>{cells}</table>"
 
 # %% ../../nbs/workings/06_model.ipynb #775058bd
+_SHOWN_WHERE_KNOWN = ("revenue", "budget", "critics_score", "directors")
+
+
 class Catalogue:
     """A film table in which films are found by title and by id.
 
@@ -178,7 +181,10 @@ class Catalogue:
 
     def __init__(self, films: pd.DataFrame) -> None:
         self.films = films
-        self.shown = films[[name for name in RESULT_COLUMNS if name in films]]
+        further = [
+            name for name in _SHOWN_WHERE_KNOWN if name in films and films[name].notna().any()
+        ]
+        self.shown = films[[name for name in [*RESULT_COLUMNS, *further] if name in films]]
         self.genres = sorted({genre for genres in films["genres"] for genre in genres})
         self._row_of = {int(film): row for row, film in enumerate(films["id"])}
         self._titles = TitleIndex(films)

@@ -221,7 +221,8 @@ def bar_of(why: "Explanation", width: int = _BAR) -> "Text":
     Returns
     -------
     rich.text.Text
-        The first letter of each block as often as it contributes, the strongest first.
+        The first letter of each block as often as it contributes, the strongest first; a capital
+        for one that only some catalogues have.
 
     Examples
     --------
@@ -232,6 +233,7 @@ def bar_of(why: "Explanation", width: int = _BAR) -> "Text":
     from rich.text import Text
 
     from movrec.workings.explain import COLOURS
+    from movrec.workings.weights import BLOCKS
 
     counted = [part for part in why.contributions.items() if part[1] > 0]
     whole, bar, drawn = sum(value for _, value in counted), Text(), 0
@@ -239,7 +241,8 @@ def bar_of(why: "Explanation", width: int = _BAR) -> "Text":
     for name, value in sorted(counted, key=lambda part: -part[1]):
         so_far += value
         letters = round(length * so_far / whole) - drawn
-        bar.append(name[0] * letters, style=f"black on {COLOURS[name]}")
+        letter = name[0] if name in BLOCKS else name[0].upper()
+        bar.append(letter * letters, style=f"black on {COLOURS[name]}")
         drawn += letters
     return bar.append("·" * (width - drawn), style="dim")
 

@@ -71,7 +71,7 @@ class TitleKeys:
     Parameters
     ----------
     films : DataFrame
-        A film table; `title`, and `original_title` where there is one, are read.
+        A film table; `title`, and `original_title` and `other_titles` where they are there, are read.
 
     Attributes
     ----------
@@ -102,6 +102,11 @@ class TitleKeys:
             for row, title in enumerate(column)
             if isinstance(title, str) and title
         ]
+        others = films.get("other_titles", [])
+        self._others = {row: set(names) for row, names in enumerate(others) if len(names)}
+        known = set(self.names)
+        more = [(name, row) for row, names in self._others.items() for name in sorted(names)]
+        self.names += [named for named in more if named not in known]
         self._reduced = [normalize_title(name) for name, _ in self.names]
         plain = ((plain_text(name), row) for name, row in self.names)
         reduced = ((key, row) for key, (_, row) in zip(self._reduced, self.names))
@@ -159,7 +164,10 @@ class TitleKeys:
     def _as_typed(self, title: str, rows: list[int]) -> list[int]:
         if " " in normalize_title(title) or not has_article(title):
             return rows
-        names = {row: [column.iloc[row] for column in self._columns] for row in rows}
+        names = {
+            row: [*(column.iloc[row] for column in self._columns), *self._others.get(row, ())]
+            for row in rows
+        }
         return [row for row in rows if any(has_article(str(name)) for name in names[row])]
 
 # %% ../../nbs/workings/06_titles.ipynb #e3a98e85
@@ -638,8 +646,8 @@ class TitleIndex:
     Parameters
     ----------
     films : DataFrame
-        A film table. `title`, and `original_title` where there is one, can be looked up; `year`,
-        `id` and `vote_count` tell films of one name apart; `collection` counts a series.
+        A film table. `title`, and `original_title` and `other_titles` where they are there, can be
+        looked up; `year`, `id` and `vote_count` tell films of one name apart; `collection` counts a series.
 
     Examples
     --------
