@@ -404,6 +404,11 @@ def _add(
     recommender = Recommender.open(model)
     added = recommender.add(films)
     console.print(f"Added {added:,} films: the model now has {len(recommender.films):,}.")
+    ids = recommender.films["id"].tail(added)
+    if ids.tolist() != films["id"].tolist():
+        say(
+            f"Their ids are {ids.iloc[0]} to {ids.iloc[-1]}: the numbers of the file's rows were taken."
+        )
 
 
 @app.command(

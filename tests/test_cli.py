@@ -510,6 +510,19 @@ def test_add(movrec, folder, tmp_path):
     assert code == 0, err
 
 
+def test_add_a_file_whose_ids_are_its_rows(movrec, folder, tmp_path):
+    films = pd.read_csv("films.csv").drop(columns=["id", "imdb_id"]).drop_duplicates("title")
+    model = str(tmp_path / "rows")
+    films.iloc[:20].to_csv(tmp_path / "first.csv", index=False)
+    films.iloc[20:23].to_csv(tmp_path / "second.csv", index=False)
+    code, _, err = movrec("build", str(tmp_path / "first.csv"), "--out", model)
+    assert code == 0, err
+    code, out, err = movrec("add", str(tmp_path / "second.csv"), "--model", model)
+    assert code == 0, err
+    assert "Added 3 films: the model now has 23." in out
+    assert "Their ids are 21 to 23: the numbers of the file's rows were taken." in err
+
+
 def test_download_prints_the_path_alone(movrec, monkeypatch):
     monkeypatch.setattr(ingest, "download_movies", lambda to: Path("x.csv"))
     code, out, err = movrec("download")

@@ -1141,6 +1141,38 @@ def test_a_film_that_is_there_is_not_added_again(model_copy, small_films):
     assert len(Recommender.open(model_copy).films) == len(small_films)
 
 
+def without_numbers(titles, ids=None):
+    """Films of a file that has no ids, or ids that are text, as `movrec add` reads them."""
+    films = films_of(titles).drop(columns="id")
+    return films if ids is None else films.assign(id=ids)
+
+
+def test_films_of_files_without_ids_are_added_one_after_the_other(model_copy):
+    recommender = Recommender.open(model_copy)
+    last = int(recommender.films["id"].max())
+    assert 11 in recommender and 1 not in recommender
+    for part in "ab":
+        titles = [f"{part}{row}" for row in range(1, 14)]  # row 11 is taken
+        assert recommender.add(without_numbers(titles)) == 13
+        assert recommender.films["title"].tail(13).tolist() == titles
+    assert recommender.films["id"].tail(26).tolist() == list(range(last + 1, last + 27))
+    assert recommender.add(without_numbers(["c1"])) == 1 and recommender.find("c1")["id"] == 1
+    with pytest.raises(CatalogueError, match="'b2' with the same plot"):
+        recommender.add(without_numbers(["b1", "b2"]).tail(1))
+
+
+def test_the_ids_of_a_source_are_kept_and_tell_its_films_apart(model_copy):
+    recommender = Recommender.open(model_copy)
+    recommender.add(without_numbers(["First", "Second"], ["f-90000001", "f-90000002"]))
+    # Another source counts from one as well; the same source's films are not new.
+    recommender.add(without_numbers(["Third", "Fourth"], ["g-90000002", "g-90000003"]))
+    kept = Recommender.open(model_copy).films.tail(4)
+    assert kept["source_id"].tolist() == ["f-90000001", "f-90000002", "g-90000002", "g-90000003"]
+    assert kept["id"].tolist() == [90_000_001, 90_000_002, 90_000_003, 90_000_004]
+    with pytest.raises(CatalogueError, match="source_id g-90000003 is 'Fourth'"):
+        recommender.add(without_numbers(["Fifth", "Sixth"], ["g-90000003", "g-90000004"]))
+
+
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet", "jsonl"])
 def test_exports(small_recommender, tmp_path, ending):
     read = {"parquet": pd.read_parquet, "jsonl": lambda p: pd.read_json(p, lines=True)}.get(

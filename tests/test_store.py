@@ -128,6 +128,14 @@ def test_added_films_are_found_at_once(store, tmp_path):
         np.testing.assert_array_equal(one.vectors(ids=[101]), VECTORS[[4]])
 
 
+def test_an_older_table_without_a_column_takes_films_as_well(store, tmp_path):
+    store.table.drop_columns(["source_id"])
+    store.add(
+        odd_films().head(1).assign(id=[100], source_id=["f-1"]), VECTORS[3:4, :2], VECTORS[3:4]
+    )
+    assert "source_id" not in store.films() and store.films()["id"].iloc[-1] == 100
+
+
 def test_rows_have_the_types_of_the_schema():
     rows = film_rows(odd_films(), VECTORS[:, :2], VECTORS)
     assert rows.schema.equals(film_schema(joined_size=3, document_size=2))

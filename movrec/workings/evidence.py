@@ -44,8 +44,8 @@ def _numbers_within(texts: Sequence[str | None]) -> list[int | Unreadable | None
 
 def number_films(
     cells: pd.DataFrame, table: pd.DataFrame, layout: Layout
-) -> tuple[pd.DataFrame, str | None]:
-    """Return the films with ids that are whole numbers, and what to say of it.
+) -> tuple[pd.DataFrame, str | None, bool]:
+    """Return the films with ids that are whole numbers, what to say of it, and who numbered them.
 
     Parameters
     ----------
@@ -63,30 +63,34 @@ def number_films(
         others; and, where the ids are no numbers, `source_id`.
     notice : str or None
         What was done.
+    by_rows : bool
+        Are the films numbered by their rows, so that the numbers mean nothing outside this file?
 
     Examples
     --------
     >>> cells = pd.DataFrame({"id": ["tt0114709", "tt0113277"]})
-    >>> table, notice = number_films(cells, KAGGLE.parse(cells), KAGGLE)
-    >>> table["id"].tolist(), table["source_id"].tolist()
-    ([114709, 113277], ['tt0114709', 'tt0113277'])
+    >>> table, notice, by_rows = number_films(cells, KAGGLE.parse(cells), KAGGLE)
+    >>> table["id"].tolist(), table["source_id"].tolist(), by_rows
+    ([114709, 113277], ['tt0114709', 'tt0113277'], False)
     """
     rows = pd.Series(range(1, len(table) + 1), index=table.index, dtype=object)
     if "id" not in table:
         table = table.assign(id=rows)
-        return table, "no column holds ids, so the films are numbered by their rows"
+        return table, "no column holds ids, so the films are numbered by their rows", True
     name = layout.name_of("id", cells.columns)
     given = cells[name][table["id"].notna()].map(str)
     repeated = given.duplicated().mean() if len(given) else 0
     if repeated > (0 if squeeze(name) in _WEAK_IDS else 0.5) and name not in KAGGLE.columns["id"]:
-        return table.assign(id=rows), f"{name!r} repeats, so the films are numbered by their rows"
+        notice = f"{name!r} repeats, so the films are numbered by their rows"
+        return table.assign(id=rows), notice, True
     unreadable = sum(value is UNREADABLE for value in table["id"])
     if unreadable <= table["id"].notna().sum() / 2:
-        return table, None
+        return table, None, False
     texts = [clean_text(cell) for cell in cells[name]]
     first = next(text for text in texts if text is not None)
     ids = _numbers_within(texts)
-    how = "by the numbers in them" if ids is not None else "by their rows"
+    by_rows = ids is None
+    how = "by their rows" if by_rows else "by the numbers in them"
     if ids is None:
         numbers: dict[str, int] = {}
         ids = [
@@ -100,6 +104,7 @@ def number_films(
     return (
         table,
         f"the ids ({name}) are text such as {shorten(first, 20)!r}: films are numbered {how}, source_id keeps them",
+        by_rows,
     )
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-titles-code
@@ -206,6 +211,8 @@ class ParsedFilms:
         Where the file keeps them.
     notices : list of str
         What was decided.
+    by_rows : bool
+        Are the films numbered by their rows?
 
     Examples
     --------
@@ -218,6 +225,7 @@ class ParsedFilms:
     table: pd.DataFrame
     layout: Layout
     notices: list[str]
+    by_rows: bool
 
 
 def _has_lists(column: pd.Series) -> bool:
@@ -260,7 +268,7 @@ def parse_films(cells: pd.DataFrame, layout: Layout) -> ParsedFilms:
     table = layout.parse(cells)
     table["genres"] = pd.Series(unify_spellings(table["genres"]), index=table.index, dtype=object)
     table, layout, notices = leave_out_columns(cells, table, layout)
-    table, numbered = number_films(cells, table, layout)
+    table, numbered, by_rows = number_films(cells, table, layout)
     table, moved = move_years(table)
     said = [notice for notice in (numbered, moved) if notice is not None]
-    return ParsedFilms(cells, table, layout, [*said, *notices, *odd_things(table)])
+    return ParsedFilms(cells, table, layout, [*said, *notices, *odd_things(table)], by_rows)

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from movrec.workings.terms import TermFeatures
 
 # %% auto #0
-__all__ = ['catalogue_facts', 'new_manifest', 'model_card', 'Catalogue', 'check_enough', 'write_model', 'add_films', 'Parts',
-           'FilmModel']
+__all__ = ['catalogue_facts', 'new_manifest', 'model_card', 'Catalogue', 'check_enough', 'write_model', 'with_free_ids',
+           'add_films', 'Parts', 'FilmModel']
 
 # %% ../../nbs/workings/06_model.ipynb #b3c8ce71
 def _installed(package: str) -> str | None:
@@ -283,6 +283,60 @@ def write_model(films: pd.DataFrame, path: Path, model: TextModel) -> None:
         facts = {"language": model.words.language_, "blocks": model.blocks}
         write_manifest(folder, manifest | facts)
 
+# %% ../../nbs/workings/06_model.ipynb #free-ids-code
+def _known_by(films: pd.DataFrame) -> list[str]:
+    """Return the columns that say which film a row of a new table is."""
+    if "source_id" in films and films["source_id"].notna().all():
+        return ["source_id"]
+    return ["title", "overview"] if films.attrs.get("numbered_by_rows") else ["id"]
+
+
+def with_free_ids(model: Catalogue, films: pd.DataFrame) -> pd.DataFrame:
+    """Return films that are to be added to a catalogue, with ids that are free there.
+
+    Parameters
+    ----------
+    model : Catalogue
+        What they are added to.
+    films : DataFrame
+        The new films, as `check_films` returns them.
+
+    Returns
+    -------
+    DataFrame
+        The films; their ids count on from the catalogue's largest, where they were made by movrec
+        from a file without numbers, and one of them is taken.
+
+    Raises
+    ------
+    CatalogueError
+        A film is in the catalogue already.
+
+    Examples
+    --------
+    >>> one = pd.DataFrame({"title": ["One"], "overview": ["A ship sinks."], "genres": [[]]})
+    >>> other = one.assign(title="Other")
+    >>> with_free_ids(Catalogue(check_films(one)), check_films(other))["id"].tolist()
+    [2]
+    """
+    by = _known_by(films)
+    there = model.films.reindex(columns=by)
+    place = {key: row for row, key in enumerate(there.itertuples(index=False, name=None))}
+    keys = list(films[by].itertuples(index=False, name=None))
+    present = [key for key in keys if key in place]
+    if present:
+        title = model.films["title"].iloc[place[present[0]]]
+        first = f"{by[0]} {present[0][0]} is {title!r}"
+        if len(by) > 1:
+            first = f"{title!r} with the same plot"
+        raise CatalogueError(
+            f"{len(present)} of the films are in the catalogue already ({first}): leave them out."
+        )
+    if by == ["id"] or not any(int(film) in model for film in films["id"]):
+        return films
+    first = int(model.films["id"].max()) + 1
+    return films.assign(id=range(first, first + len(films)))
+
 # %% ../../nbs/workings/06_model.ipynb #84b8efdf
 def add_films(model: FilmModel, films: pd.DataFrame) -> int:
     """Embed and store new films without training again; see `FilmModel.add`.
@@ -294,13 +348,7 @@ def add_films(model: FilmModel, films: pd.DataFrame) -> int:
     >>> add_films(opened, pd.DataFrame(new))
     1
     """
-    films = check_films(films)
-    present = [int(film) for film in films["id"] if int(film) in model]
-    if present:
-        raise CatalogueError(
-            f"{len(present)} of the films are in the catalogue already (id {present[0]} is "
-            f"{model.find(present[0])['title']!r}): leave them out."
-        )
+    films = with_free_ids(model, check_films(films))
     reading = model.read_films(films)
     joined = model.space.transform(films, reading.text, reading.probabilities)
     model.store.add(films, reading.blocks[0], joined, reading.words)
