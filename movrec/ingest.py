@@ -16,7 +16,7 @@ import pandas as pd
 
 from .workings.cells import UNREADABLE, is_number_or_truth, is_placeholder, is_status
 from .workings.core import CatalogueError, ParameterError, first_line, shorten
-from .workings.evidence import parse_films
+from .workings.evidence import ParsedFilms, parse_films
 from .workings.files import read_cells
 from .workings.folders import write_file
 from .workings.genre_cells import has_strange_ids
@@ -144,6 +144,13 @@ def _as_film_table(table: pd.DataFrame) -> pd.DataFrame:
         films["runtime"] = films["runtime"].where(films["runtime"] > 0)
     return films
 
+
+def _marked(films: pd.DataFrame, read: ParsedFilms) -> pd.DataFrame:
+    """Return a film table that says of itself if its ids are only rows."""
+    if read.by_rows:
+        films.attrs["numbered_by_rows"] = True
+    return films
+
 # %% ../nbs/01_ingest.ipynb #4d650a2c
 def read_movies(
     path: str | Path,
@@ -187,7 +194,9 @@ def read_movies(
         of the film series), `tagline`, `vote_average`, `vote_count` (Int64), `popularity`,
         `imdb_id`, `source_id` where the file's ids are no numbers, `revenue`, `budget`,
         `critics_score`, and lists of names: `directors`, `cast` (ten at most), `keywords` and
-        `other_titles`. Its `attrs["ingest_report"]` is an `IngestReport`.
+        `other_titles`. Its `attrs["ingest_report"]` is an `IngestReport`;
+        `attrs["numbered_by_rows"]` is True where the ids are the file's rows, which mean nothing
+        beside another file.
 
     Raises
     ------
@@ -224,7 +233,7 @@ def read_movies(
     films.attrs["ingest_report"] = make_report(
         file.source, read.cells, read.table, reasons, read.layout, notices
     )
-    return films
+    return _marked(films, read)
 
 # %% ../nbs/01_ingest.ipynb #8d19c21e
 def load_sample() -> pd.DataFrame:
@@ -389,4 +398,4 @@ def check_films(films: Any, columns: Mapping[str, str] | None = None) -> pd.Data
         )
     checked = _as_film_table(table)
     checked.attrs = dict(films.attrs)
-    return checked
+    return _marked(checked, read)

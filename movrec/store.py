@@ -33,6 +33,7 @@ _OPTIONAL_FIELDS = {
     "vote_count": "int32",
     "popularity": "float32",
     "imdb_id": "string",
+    "source_id": "string",
     "revenue": "float64",
     "budget": "float64",
     "critics_score": "float32",
@@ -604,4 +605,5 @@ class FilmStore(FilmTable):
         words: WordVectors | None = None,
     ) -> None:
         """Append films, their vectors and their words; parameters as for `create`."""
-        self.table.add(film_rows(films, documents, joined, words))
+        rows = film_rows(films, documents, joined, words)
+        self.table.add(rows.select(self.table.schema.names))  # an older table lacks a column
