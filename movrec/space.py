@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from .workings.blocks import Block, GenreBlock, TitleBlock, YearBlock, as_blocks
+from .workings.condense import block_directions, condense
 from .workings.core import ParameterError, Stopwatch
 from .workings.embedder import load_embedder, read_blocks, train_blocks, unit_rows
 from .workings.estimator import Estimator, whole
@@ -77,6 +78,7 @@ class SpaceLayout(Estimator):
     """
 
     means_: dict[str, list[np.ndarray]]
+    directions_: dict[str, np.ndarray | None]
 
     def scale(self, vectors: np.ndarray, weights: Mapping[str, float]) -> np.ndarray:
         """Return joined vectors whose blocks are as long as their weights.
@@ -97,6 +99,21 @@ class SpaceLayout(Estimator):
         for name, place in self.layout_.items():
             lengths[place] = weights.get(name, 0)
         return np.asarray(vectors, dtype=np.float32) * lengths
+
+    def condense(self, vectors: np.ndarray) -> np.ndarray:
+        """Return coarse vectors, a third as long, by which films are looked up first.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n, d)
+            Joined vectors, scaled or not.
+
+        Returns
+        -------
+        ndarray of shape (n, c), float32
+            Their dot products are nearly those of the joined vectors.
+        """
+        return condense(vectors, self.layout_, self.directions_)
 
     def _means_of(self, name: str) -> list[np.ndarray]:
         if name not in self.means_:
@@ -124,7 +141,13 @@ class SpaceLayout(Estimator):
             for number, mean in enumerate(part)
         }
         text = {name: len(part) for name, part in self.means_.items()}
-        return {"evidence": states[:_ALWAYS], "text": text, "further": further}, means
+        kept = {
+            f"{name}_directions": directions
+            for name, directions in self.directions_.items()
+            if directions is not None
+        }
+        described = {"evidence": states[:_ALWAYS], "text": text, "further": further}
+        return described, {**means, **kept}
 
     def _restore(self, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         self.means_ = {
@@ -135,8 +158,12 @@ class SpaceLayout(Estimator):
         always: dict[str, Block] = {"title": TitleBlock(**titles), "year": YearBlock(**years)}
         further = restore_blocks(description.get("further", {}))
         self._set_evidence(GenreBlock(**genres), always | further)
+        self.directions_ = {name: arrays.get(f"{name}_directions") for name in self.layout_}
 
 # %% ../nbs/04_space.ipynb #20e7e0fd
+_LEARNED_FROM = 20_000  # films: more tell nothing new of the directions
+
+
 @dataclass(eq=False, repr=False)
 class JoinedSpace(SpaceLayout):
     """One vector for a film out of its text, its genres, its title and its year.
@@ -160,6 +187,8 @@ class JoinedSpace(SpaceLayout):
         Where in a joined vector each block stands.
     n_dimensions_ : int
         Size of a joined vector.
+    directions_ : dict of str to ndarray or None
+        What of each block a coarse vector keeps; see `condense`.
 
     Notes
     -----
@@ -222,6 +251,10 @@ class JoinedSpace(SpaceLayout):
         always: dict[str, Block] = {"title": TitleBlock(self.title_dimensions), "year": YearBlock()}
         fitted = {name: block.fit(films) for name, block in always.items()}
         self._set_evidence(GenreBlock().fit(films), fitted | further_blocks(films))
+        some = np.sort(np.random.default_rng(0).permutation(len(films))[:_LEARNED_FROM])
+        parts = {name: [matrix[some] for matrix in part] for name, part in blocks.items()}
+        joined = self.transform(films.iloc[some], parts)
+        self.directions_ = block_directions(joined, self.layout_)
         return self
 
     def text_vectors(self, text: TextBlocks) -> dict[str, np.ndarray]:

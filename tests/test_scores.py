@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from movrec.space import JoinedSpace
-from movrec.store import Candidates
+from movrec.workings.compared import Candidates
 from movrec.workings.scores import (
     MOST_TERMS,
     Evidence,

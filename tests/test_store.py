@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from movrec.store import Candidates, FilmStore, film_rows, film_schema
+from movrec.store import FilmStore, film_rows, film_schema
+from movrec.workings.compared import Candidates, Remembered
 from movrec.workings.core import ModelError, ParameterError, QueryError
 from movrec.workings.question import FilmFilter, sql_literal
 from movrec.workings.words import WordVectors, WordWeights, word_id
@@ -412,7 +413,8 @@ def test_no_rows_are_candidates_as_well(zoo):
 )
 def test_the_index_on_vectors_skips_nothing(small_recommender, k, where):
     store = small_recommender.store
-    assert "vector" in {column for index in store.table.list_indices() for column in index.columns}
+    indexed = {column for index in store.table.list_indices() for column in index.columns}
+    assert store.searched_column == "coarse_vector" and "coarse_vector" in indexed
     vector = store.vectors("joined", [int(small_recommender.films["id"][3])])[0]
     query = store.table.search(vector, vector_column_name="vector").distance_type("cosine")
     query = query.bypass_vector_index().select(["id", "_distance"]).limit(k)
@@ -423,7 +425,54 @@ def test_the_index_on_vectors_skips_nothing(small_recommender, k, where):
     products = store.vectors() @ vector
     passing = store.table.search().where(where or "true").limit(600).to_arrow()["id"].to_pylist()
     kept = small_recommender.films["id"].isin(passing).to_numpy()
-    best = np.sort(products[kept])[::-1][:k]  # by the index, which knows the dot product
+    best = np.sort(products[kept])[::-1][:k]
     assert np.allclose(
         store.search(vector, k, where=where, metric="dot")["similarity"], best, atol=1e-4
     )
+    coarse = small_recommender.space.condense(store.vectors())
+    brought = store.candidates(coarse[3], "", k, where=where).ids
+    products = np.where(kept, coarse @ coarse[3], -np.inf)
+    least = np.sort(products)[::-1][: min(k, kept.sum())].min()  # by the index
+    ids = small_recommender.films["id"].to_numpy()
+    assert len(brought) == min(k, kept.sum())
+    assert (products[np.isin(ids, brought)] >= least - 1e-4).all()
+
+
+def test_what_is_remembered_follows_the_table(tmp_path):
+    films = pd.DataFrame(
+        {
+            "id": [3, 1, 2],
+            "title": ["A shark", "B", "C"],
+            "genres": [[], [], []],
+            "overview": ["shark", "bear", "shark"],
+        }
+    )
+    vectors = np.eye(3, 4, dtype=np.float32)
+    words = WordVectors.of([{word_id("shark"): 1.0}, {}, {word_id("shark"): 1.0}])
+    store = FilmStore.create(tmp_path, films, vectors, vectors, words)
+    asked = np.ones(4, np.float32)
+    assert store.candidates(asked, "shark", 5).ids.tolist() == [3, 1, 2]
+    new = film_rows(films.head(1).assign(id=9), vectors[:1], vectors[2:], words.take(np.array([0])))
+    store.table.add(new)  # behind the store's back
+    assert set(store.candidates(asked, "shark", 5).ids.tolist()) == {1, 2, 3, 9}
+    assert store.of_films([9]).vectors.tolist() == vectors[2:].tolist()
+    store.table.delete("id = 1")
+    store.table.optimize()
+    assert set(store.candidates(asked, "shark", 5).ids.tolist()) == {2, 3, 9}
+    with pytest.raises(QueryError, match="id 77"):
+        store.of_films([9, 77])
+
+
+def test_a_table_too_large_to_remember_answers_alike(small_recommender, monkeypatch):
+    kept = small_recommender.store
+    monkeypatch.setattr(Remembered, "of_table", lambda table: None)
+    other = FilmStore(kept.table)
+    coarse = small_recommender.space.condense(kept.vectors("joined", [862]))[0]
+    where = "array_has_any(genres, ['Comedy'])"
+    one = kept.candidates(coarse, "toy cowboy", 30, where=where)
+    two = other.candidates(coarse, "toy cowboy", 30, where=where)
+    assert sorted(one.ids.tolist()) == sorted(two.ids.tolist()) and other.remembered() is None
+    place = np.argsort(one.ids), np.argsort(two.ids)
+    assert np.array_equal(one.vectors[place[0]], two.vectors[place[1]])
+    assert np.array_equal(kept.of_films([862]).vectors, other.of_films([862]).vectors)
+    assert len(other.everything().ids) == len(kept.everything().ids)

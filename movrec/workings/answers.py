@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from ..space import Reading
-from ..store import Candidates
 from . import batch
 from .asking import ids_of
+from .compared import Candidates
 from .core import ParameterError, check_real
 from .embedder import mean_direction, unit_rows
 from .explain import Explainer, Explanation
@@ -119,7 +119,7 @@ def diversify(
     return best
 
 # %% ../../nbs/workings/06_answers.ipynb #66dadf84
-_LEAST_REACH = 100  # films that either search brings, from which the best are chosen
+_LEAST_REACH = 150  # films that either search brings, from which the best are chosen
 
 
 def _scored(
@@ -132,11 +132,12 @@ def _scored(
     reach = max(_LEAST_REACH, 3 * question.k)
     if not vector.any() and not text:
         return _as_answers(model, [], np.zeros(0), np.zeros((0, len(shares))), list(shares))
-    compared = model.store.candidates(vector if vector.any() else None, text, reach, where=where)
+    coarse = model.space.condense(vector[np.newaxis])[0] if vector.any() else None
+    compared = model.store.candidates(coarse, text, reach, where=where)
     if any(shares.get(name) for name in FURTHER_BLOCKS):
         # A film that lacks such a block is not to be missed for it.
         known = {name: share for name, share in shares.items() if name in BLOCKS}
-        without = model.space.scale(evidence.vector, known)
+        without = model.space.condense(model.space.scale(evidence.vector, known)[np.newaxis])[0]
         if without.any():
             others = model.store.candidates(without, "", reach, where=where)
             new = ~np.isin(others.ids, compared.ids)
@@ -286,8 +287,10 @@ def explain_answer(model: FilmModel, answer: Answer) -> list[Explanation]:
     explainer = Explainer(
         answer.asked, evidence, answer.genres, model.words, rarity, model.word_reader
     )
-    films = model.films_of(answer.films["id"].tolist())
-    return explainer.explain(films, model.word_texts(films), answer.films["contributions"].tolist())
+    ids = answer.films["id"].tolist()
+    films = model.films_of(ids)
+    texts, words = model.word_texts(films), model.store.of_films(ids).words
+    return explainer.explain(films, texts, answer.films["contributions"].tolist(), words)
 
 
 def explain_film(model: FilmModel, question: Question, film: int) -> Explanation:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..store import Candidates
+from .compared import Candidates
 from .core import check_choice
 from .folders import write_table
 from .genres import genre_matrix

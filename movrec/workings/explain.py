@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from .embedder import Embedder, unit_rows
-from .scores import Evidence, telling_terms
+from .scores import Evidence, telling_spellings
 from .text import normalize_title
 from .words import WordVectors, WordWeights, spellings, word_id
 
@@ -51,15 +51,16 @@ def shared_words(
     >>> shared_words(shark, shark, spellings("Sharks at the beach!"))
     ['Sharks']
     """
-    products = {
-        word: film.get(word_id(stem), 0.0) * asked.get(word_id(stem), 0.0)
-        for stem, word in written.items()
-    }
+    known = {word: word_id(stem) for stem, word in written.items()}
+    both = {word: number for word, number in known.items() if number in asked}
+    products = {word: film.get(number, 0.0) * asked[number] for word, number in both.items()}
     best = sorted(products, key=lambda word: (-products[word], word))[:_SHOWN]
     return [word for word in best if products[word] >= _LEAST_PRODUCT]
 
 # %% ../../nbs/workings/06_explain.ipynb #8db49ba7
-def shared_title_words(titles: Iterable[str], title: str, rarity: Mapping[str, float]) -> list[str]:
+def shared_title_words(
+    titles: Iterable[str], title: str, rarity: Mapping[str, float], rarest: float | None = None
+) -> list[str]:
     """Return what a title has in common with one of some titles: rare words, and words in a row.
 
     Parameters
@@ -70,6 +71,8 @@ def shared_title_words(titles: Iterable[str], title: str, rarity: Mapping[str, f
         The film's.
     rarity : dict of str to float
         How rare each title word is, as `TitleBlock` has learned it.
+    rarest : float, optional
+        The largest of these, where it is known already.
 
     Returns
     -------
@@ -83,6 +86,7 @@ def shared_title_words(titles: Iterable[str], title: str, rarity: Mapping[str, f
     >>> shared_title_words(["Star Wars", "Lone Star"], "Star Wars: The Last Jedi", rarity)
     ['star wars']
     """
+    rarest = max(rarity.values(), default=0.0) if rarest is None else rarest
     others = [normalize_title(other).split() for other in titles]
     pairs = {pair for words in others for pair in pairwise(words)}
     words = normalize_title(title).split()
@@ -92,7 +96,7 @@ def shared_title_words(titles: Iterable[str], title: str, rarity: Mapping[str, f
             if not (found and found[-1][-1] == words[place - 1]):
                 found.append([words[place - 1]])
             found[-1].append(word)
-        elif any(word in other for other in others) and _is_rare(word, rarity):
+        elif any(word in other for other in others) and _is_rare(rarity.get(word, rarest), rarest):
             found.append([word])
     return list(dict.fromkeys(" ".join(run) for run in found))
 
@@ -135,10 +139,9 @@ def _is_list(cell: Any) -> bool:
     return isinstance(cell, (list, tuple, np.ndarray))
 
 
-def _is_rare(word: str, rarity: Mapping[str, float]) -> bool:
-    """Whether at most three titles, or one in five hundred, have a word."""
-    rarest = max(rarity.values(), default=0.0)
-    titles_with = np.exp(rarest - rarity.get(word, rarest))
+def _is_rare(rarity: float, rarest: float) -> bool:
+    """Whether at most three titles, or one in five hundred, have a word that is so rare."""
+    titles_with = np.exp(rarest - rarity)
     return bool(titles_with <= max(3.5, np.exp(rarest - 1) / 500))
 
 
@@ -380,7 +383,11 @@ class Explainer:
     reader: Embedder | WordReader | None
 
     def explain(
-        self, films: pd.DataFrame, texts: Sequence[str], parts: Sequence[Mapping[str, float]]
+        self,
+        films: pd.DataFrame,
+        texts: Sequence[str],
+        parts: Sequence[Mapping[str, float]],
+        words: WordVectors | None = None,
     ) -> list[Explanation]:
         """Return an explanation for each film.
 
@@ -392,18 +399,21 @@ class Explainer:
             The texts whose words are compared.
         parts : sequence of dict of str to float, length n
             What each block contributes to each film's similarity.
+        words : WordVectors, optional
+            The words of the n texts, where they are known already.
 
         Returns
         -------
         list of Explanation
             One a film.
         """
-        words = self.words.transform(texts)
+        words = self.words.transform(texts) if words is None else words
         written = [spellings(text, self.words.language_) for text in texts]
-        pairs = self._near(words, texts)
+        pairs = self._near(words, written)
         asked = self.asked
         series = set(asked["collection"].dropna()) if "collection" in asked else set()
         titles, years = asked["title"].tolist(), asked["year"].dropna().tolist()
+        rarest = max(self.rarity.values(), default=0.0)
         found = []
         for row, film in enumerate(films.to_dict("records")):
             collection = film.get("collection")
@@ -412,7 +422,7 @@ class Explainer:
                 "words": shared_words(self.evidence.words, words.row(row), written[row]),
                 "reader": pairs[row],
                 "genres": [genre for genre in film["genres"] if genre in self.genres],
-                "title": shared_title_words(titles, film["title"], self.rarity),
+                "title": shared_title_words(titles, film["title"], self.rarity, rarest),
                 "year": years_apart(years, film["year"]),
                 "people": shared_names(asked, film, ("directors", "cast")),
                 "keywords": shared_names(asked, film, ("keywords",)),
@@ -422,14 +432,13 @@ class Explainer:
             found.append(Explanation(sum(parts[row].values()), dict(parts[row]), evidence, kept))
         return found
 
-    def _near(self, words: WordVectors, texts: Sequence[str]) -> list[list[str]]:
+    def _near(self, words: WordVectors, written: Sequence[Mapping[str, str]]) -> list[list[str]]:
         if self.reader is None or not self.evidence.terms:
-            return [[] for _ in texts]
-        language = self.words.language_
-        bare = words.without_names(language)
+            return [[] for _ in written]
+        bare = words.without_names(self.words.language_)
         others = [
-            telling_terms(bare.row(number), [text], language)[:_COMPARED]
-            for number, text in enumerate(texts)
+            telling_spellings(bare.row(number), spelled)[:_COMPARED]
+            for number, spelled in enumerate(written)
         ]
         return near_words(self.evidence.terms[:_COMPARED], others, self.reader)
 

@@ -291,7 +291,7 @@ def part_kind(folder: str | os.PathLike[str]) -> str | None:
     return kind if isinstance(kind, str) else None
 
 # %% ../../nbs/workings/00_folders.ipynb #7d9a38b4
-MODEL_FORMAT = 3
+MODEL_FORMAT = 4
 MANIFEST = "manifest.json"
 _ABANDONED_AFTER = 24 * 3600  # seconds
 

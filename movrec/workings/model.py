@@ -274,13 +274,15 @@ def write_model(films: pd.DataFrame, path: Path, model: TextModel) -> None:
         clock = Stopwatch()
         text, words = model.text_of(films, blocks)
         joined = model.space.transform(films, text)
-        FilmStore.create(folder, films, blocks[0], joined, words, language=model.words.language_)
+        coarse = model.space.condense(joined)
+        language = model.words.language_
+        FilmStore.create(folder, films, blocks[0], joined, words, coarse, language=language)
         clock.lap("table")
         model.save(folder)
         clock.lap("files")
         seconds = {**model.seconds_, **clock.seconds}
         manifest = new_manifest(films, model.text_fields, seconds)
-        facts = {"language": model.words.language_, "blocks": model.blocks}
+        facts = {"language": language, "blocks": model.blocks}
         write_manifest(folder, manifest | facts)
 
 # %% ../../nbs/workings/06_model.ipynb #free-ids-code
@@ -351,7 +353,8 @@ def add_films(model: FilmModel, films: pd.DataFrame) -> int:
     films = with_free_ids(model, check_films(films))
     reading = model.read_films(films)
     joined = model.space.transform(films, reading.text, reading.probabilities)
-    model.store.add(films, reading.blocks[0], joined, reading.words)
+    coarse = model.space.condense(joined)
+    model.store.add(films, reading.blocks[0], joined, reading.words, coarse)
     Catalogue.__init__(model, model.store.films())
     model.manifest.update(catalogue_facts(model.films))
     model.manifest["added"] = model.manifest.get("added", 0) + len(films)

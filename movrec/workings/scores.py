@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..space import JoinedSpace
-from ..store import Candidates
+from .compared import Candidates
 from .embedder import unit_rows
 from .weights import BLOCKS, FURTHER_BLOCKS
 from .words import spellings, unit_words, word_id
 
 # %% auto #0
-__all__ = ['MOST_TERMS', 'AWAY', 'Evidence', 'telling_terms', 'combine', 'shift', 'shares_of', 'contributions', 'shares_there',
-           'similarities']
+__all__ = ['MOST_TERMS', 'AWAY', 'Evidence', 'telling_terms', 'telling_spellings', 'combine', 'shift', 'shares_of',
+           'contributions', 'shares_there', 'similarities']
 
 # %% ../../nbs/workings/06_scores.ipynb #04797bdf
 MOST_TERMS = 24  # words that are looked up: a long text takes no longer than a short one
@@ -73,12 +73,22 @@ def telling_terms(
     >>> telling_terms(weights, ["A man and two sharks."], "english")
     ('sharks', 'man')
     """
-    written = {
-        word_id(stem): word for text in texts for stem, word in spellings(text, language).items()
-    }
-    known = [word for word in words if word in written and words[word] > 0]
-    best = sorted(known, key=lambda word: (-words[word], word))[:MOST_TERMS]
-    return tuple(written[word] for word in best)
+    written = {stem: word for text in texts for stem, word in spellings(text, language).items()}
+    return telling_spellings(words, written)
+
+
+def telling_spellings(words: Mapping[int, float], written: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what `telling_terms` does, of texts whose spellings are known.
+
+    Examples
+    --------
+    >>> telling_spellings({word_id("shark"): 0.9}, spellings("A man and two sharks."))
+    ('sharks',)
+    """
+    known = {word_id(stem): word for stem, word in written.items()}
+    told = [word for word in known if words.get(word, 0) > 0]
+    best = sorted(told, key=lambda word: (-words[word], word))[:MOST_TERMS]
+    return tuple(known[word] for word in best)
 
 # %% ../../nbs/workings/06_scores.ipynb #6a84c8e9
 AWAY = 0.25  # how strongly a disliked film pushes, where a liked one pulls with 1

@@ -180,6 +180,14 @@ class WordVectors:
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(int)
         return cls(starts, ids.flatten().to_numpy(), weights.flatten().to_numpy())
 
+    def take(self, rows: np.ndarray) -> WordVectors:
+        """Return the vectors of some texts, by their row numbers, in this order."""
+        lengths = np.diff(self.starts)[rows]
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(int)
+        moved = np.repeat(self.starts[:-1][rows] - starts[:-1], lengths)
+        places = np.arange(starts[-1]) + moved
+        return WordVectors(starts, self.ids[places], self.weights[places])
+
     def row(self, number: int) -> dict[int, float]:
         """Return the words of one text, by number, with their weights; those that count nothing not."""
         part = slice(self.starts[number], self.starts[number + 1])
