@@ -282,7 +282,7 @@ class FilmTable:
 
     def __init__(self, table: Any, still_there: Callable[[], None] | None = None) -> None:
         self._table, self._still_there = table, still_there
-        self.table = table
+        self._remembered: Remembered | Literal[False] | None = False
 
     @property
     def table(self) -> Any:
