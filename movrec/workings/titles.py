@@ -102,11 +102,9 @@ class TitleKeys:
             for row, title in enumerate(column)
             if isinstance(title, str) and title
         ]
-        others = films.get("other_titles", [])
-        self._others = {row: set(names) for row, names in enumerate(others) if len(names)}
-        known = set(self.names)
-        more = [(name, row) for row, names in self._others.items() for name in sorted(names)]
-        self.names += [named for named in more if named not in known]
+        self._others = dict(enumerate(films.get("other_titles", [])))
+        more = ((name, row) for row, names in self._others.items() for name in names)
+        self.names = list(dict.fromkeys([*self.names, *more]))
         self._reduced = [normalize_title(name) for name, _ in self.names]
         plain = ((plain_text(name), row) for name, row in self.names)
         reduced = ((key, row) for key, (_, row) in zip(self._reduced, self.names))
@@ -164,10 +162,8 @@ class TitleKeys:
     def _as_typed(self, title: str, rows: list[int]) -> list[int]:
         if " " in normalize_title(title) or not has_article(title):
             return rows
-        names = {
-            row: [*(column.iloc[row] for column in self._columns), *self._others.get(row, ())]
-            for row in rows
-        }
+        names = {row: [column.iloc[row] for column in self._columns] for row in rows}
+        names = {row: [*known, *self._others.get(row, ())] for row, known in names.items()}
         return [row for row in rows if any(has_article(str(name)) for name in names[row])]
 
 # %% ../../nbs/workings/06_titles.ipynb #e3a98e85
