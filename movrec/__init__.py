@@ -27,6 +27,7 @@ _MODULE_OF = {
     "load_sample": "ingest",
     "download_movies": "ingest",
     "check_films": "ingest",
+    "add_source": "workings.supplements",
     "film_texts": "workings.text",
     "Doc2VecEmbedder": "doc2vec",
     "StaticReader": "workings.reader",
@@ -66,6 +67,7 @@ if _TYPE_CHECKING:  # for editors and type checkers, which do not follow __getat
     from .workings.reader import StaticReader as StaticReader
     from .workings.report import IngestReport as IngestReport
     from .workings.sentence import SentenceEmbedder as SentenceEmbedder
+    from .workings.supplements import add_source as add_source
     from .workings.text import film_texts as film_texts
 
 

@@ -9,7 +9,7 @@ __all__ = ['app', 'main']
 import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -18,7 +18,14 @@ import typer
 from . import __version__
 from .workings import options as typed
 from .workings import tables
-from .workings.catalogues import Columns, Encoding, column_lines, columns_of, layout_table
+from movrec.workings.catalogues import (
+    Columns,
+    Encoding,
+    Sources,
+    column_lines,
+    columns_of,
+    layout_table,
+)
 from movrec.workings.terminal import (
     check_question,
     close_stdout,
@@ -148,14 +155,22 @@ def main(arguments: Iterable[str] | None = None) -> int:
 
 # %% ../nbs/09_cli.ipynb #077fee8b
 def _read_and_build(
-    file: str | None, out: str, quiet: bool, console: "Console", **how: Any
+    file: str | None,
+    out: str,
+    quiet: bool,
+    console: "Console",
+    sources: Sequence[str] = (),
+    **how: Any,
 ) -> "Recommender":
     """Build a model of a catalogue file, or of the sample, and print what came of it."""
     from movrec.ingest import load_sample, read_movies
     from movrec.recommend import Recommender
+    from movrec.workings.supplements import add_sources
 
     films = load_sample() if file is None else read_movies(file, progress=not quiet, **how)
     tables.print_ingest_report(films, console)
+    films = add_sources(films, sources, progress=not quiet)
+    tables.print_source_reports(films, console)
     recommender = Recommender.build(films, out, progress=not quiet)
     seconds = sum(recommender.manifest["seconds"].values())
     console.print(
@@ -176,10 +191,11 @@ def _build(
     out: typed.Out = typed.DEFAULT_MODEL,
     columns: Columns = None,
     encoding: Encoding = None,
+    sources: Sources = None,
     quiet: typed.Quiet = False,
 ) -> None:
     how = {"columns": columns_of(columns), "encoding": encoding}
-    _read_and_build(file, out, quiet, make_console(), **how)
+    _read_and_build(file, out, quiet, make_console(), sources or (), **how)
     say(f'Now try: movrec recommend "TITLE"{typed.model_option(out)}')
 
 # %% ../nbs/09_cli.ipynb #72d622a8

@@ -94,6 +94,7 @@ def read_cells(
     layout: Layout | None = None,
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
+    kind: type[Request] = Request,
 ) -> CellChunks:
     """Read the cells of a catalogue file of any kind, chunk by chunk.
 
@@ -112,6 +113,8 @@ def read_cells(
         Column of a film table -> column of the file, where the names alone would not tell.
     encoding : str, optional
         Of a text file; by default UTF-8 or what its mark says.
+    kind : type, default Request
+        What is asked of the file: of a table that holds no films, something else.
 
     Returns
     -------
@@ -141,7 +144,7 @@ def read_cells(
     source = (address or os.fspath(path) if isinstance(path, (str, os.PathLike)) else "").rstrip(
         "/\\"
     )
-    request = Request(
+    request = kind(
         Path(source.split("?")[0]).name or "The file",
         check_whole("chunk_size", chunk_size),
         columns,

@@ -180,8 +180,8 @@ def imdb_number(cell: Any) -> int | None:
     return int(match.group(1)) if match else None
 
 
-def _rows_by(keyed: Iterable[tuple[Any, int]]) -> dict[Any, list[int]]:
-    rows: dict[Any, list[int]] = {}
+def _rows_by(keyed: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
+    rows: dict[Any, list[Any]] = {}
     for key, row in keyed:
         found = rows.setdefault(key, [])
         if row not in found:
@@ -206,7 +206,7 @@ class FilmMatcher:
     """
 
     def __init__(self, films: pd.DataFrame) -> None:
-        years = films["year"] if "year" in films else [None] * len(films)
+        years: Sequence[Any] = films["year"].tolist() if "year" in films else [None] * len(films)
         self.years = [None if pd.isna(year) else int(year) for year in years]
         self.by_id = {str(film): row for row, film in enumerate(films["id"])}
         if "source_id" in films and films["source_id"].notna().any():
@@ -224,7 +224,7 @@ class FilmMatcher:
         )
         self.by_year = _rows_by((year, row) for row, year in enumerate(self.years))
         keyed = ((row, key) for key, rows in self.by_title.items() for row in rows)
-        self._keys_of = _rows_by(keyed)  # type: ignore[arg-type]
+        self._keys_of: dict[int, list[str]] = _rows_by(keyed)
 
     @staticmethod
     def _named(films: pd.DataFrame) -> Iterable[tuple[str, int]]:
@@ -260,7 +260,8 @@ class FilmMatcher:
         Match
             With one row, or with none and, where it is not certain, candidates.
         """
-        row = self.by_imdb.get(imdb_number(imdb_id)) if imdb_id is not None else None
+        number = imdb_number(imdb_id)
+        row = None if number is None else self.by_imdb.get(number)
         if row is not None:
             return Match(row, "IMDb id")
         row = self.by_id.get(str(id)) if id is not None else None
@@ -302,6 +303,7 @@ class FilmMatcher:
 
     def _near_keys(self, year: int | None) -> Iterable[str]:
         if year is None:
-            return self.by_title
-        rows = [row for of in (year - 1, year, year + 1, None) for row in self.by_year.get(of, ())]
-        return dict.fromkeys(key for row in rows for key in self._keys_of.get(row, ()))  # type: ignore[misc]
+            return list(self.by_title)
+        years: tuple[int | None, ...] = (year - 1, year, year + 1, None)
+        rows = [row for of in years for row in self.by_year.get(of, ())]
+        return dict.fromkeys(key for row in rows for key in self._keys_of.get(row, ()))

@@ -19,7 +19,7 @@ from .layouts import required_column
 from .number_cells import parse_id
 
 # %% auto #0
-__all__ = ['read_ratings', 'as_rating_table', 'read_keywords', 'as_keyword_table', 'read_similarity_judgements',
+__all__ = ['read_ratings', 'read_numbers', 'as_rating_table', 'read_keywords', 'as_keyword_table', 'read_similarity_judgements',
            'co_rating_neighbors']
 
 # %% ../../nbs/workings/01_sources.ipynb #abc5e8b1
@@ -54,8 +54,8 @@ def read_ratings(ratings: str | Path, links: str | Path) -> pd.DataFrame:
     ...     read_ratings(ratings, links).iloc[0].tolist()
     [7.0, 862.0, 4.5]
     """
-    given = _read_columns(ratings, ["userId", "movieId", "rating"])
-    link = _read_columns(links, ["movieId", "tmdbId"]).drop_duplicates("movieId")
+    given = read_numbers(ratings, ["userId", "movieId", "rating"])
+    link = read_numbers(links, ["movieId", "tmdbId"]).drop_duplicates("movieId")
     table = given.merge(link, on="movieId")
     if table.empty:
         raise CatalogueError(
@@ -80,10 +80,18 @@ def _read_csv(
     return table
 
 
-def _read_columns(
+def read_numbers(
     path: str | Path, names: list[str], whose: str = "MovieLens' own file"
 ) -> pd.DataFrame:
-    """Read numeric columns of a CSV file; rows where one is missing are left out."""
+    """Read numeric columns of a CSV file; rows where one is missing are left out.
+
+    Examples
+    --------
+    >>> read_numbers("links.csv", ["movieId", "tmdbId"])
+    Traceback (most recent call last):
+        ...
+    movrec.workings.core.CatalogueError: links.csv cannot be read as a CSV file (No such file or directory).
+    """
     return _read_csv(path, names, whose).apply(pd.to_numeric, errors="coerce").dropna()
 
 # %% ../../nbs/workings/01_sources.ipynb #663a234c
@@ -255,7 +263,7 @@ def read_similarity_judgements(
     given = _read_csv(judgements, names, whose, more=["goodRec"])
     given = given.apply(pd.to_numeric, errors="coerce").dropna(subset=names)
     given = given[given["sim"] >= 0].reindex(columns=[*names, "goodRec"])
-    link = _read_columns(links, ["movieId", "tmdbId"]).drop_duplicates("movieId")
+    link = read_numbers(links, ["movieId", "tmdbId"]).drop_duplicates("movieId")
     film = link.set_index("movieId")["tmdbId"]
     answers = pd.DataFrame(
         {

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['film_table', 'film_name', 'film_names', 'heading', 'print_films', 'print_words', 'bar_of', 'print_reasons',
-           'print_answer', 'print_ingest_report', 'genre_table', 'measure_table', 'style_table', 'style_records',
-           'size_text', 'fact_table']
+           'print_answer', 'print_ingest_report', 'print_source_reports', 'genre_table', 'measure_table', 'style_table',
+           'style_records', 'size_text', 'fact_table']
 
 # %% ../../nbs/workings/09_tables.ipynb #tables-import-cell
 from collections.abc import Mapping, Sequence
@@ -352,6 +352,25 @@ def print_ingest_report(films: "pd.DataFrame", console: "Console") -> None:
     if rare:
         more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
         console.print(f"Genres of one or two films only: {', '.join(rare[:5])}{more}.")
+
+
+def print_source_reports(films: "pd.DataFrame", console: "Console") -> None:
+    """Print what tables beside a catalogue brought, a few lines each.
+
+    Parameters
+    ----------
+    films : DataFrame
+        A film table from `add_source`.
+    console : rich.console.Console
+        Where to.
+
+    Examples
+    --------
+    >>> print_source_reports(load_sample(), make_console())  # doctest: +SKIP
+    """
+    for report in films.attrs.get("source_reports", []):
+        for line in report.lines():
+            console.print(line, markup=False)
 
 # %% ../../nbs/workings/09_tables.ipynb #2f9aeca2
 def genre_table(genres: "pd.DataFrame", least: int = 5) -> "Table":
