@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ import traitlets
 
 from .cards import as_text, error_html, status_html
 from .embedder import unit_rows
-from .folders import write_file
+from .folders import read_bytes
 from .latest import LatestOnly
 from .model import FilmModel
+from .places import write_file
 
 # %% auto #0
 __all__ = ['place_films', 'film_map', 'map_picture', 'map_style', 'map_key_html', 'map_html', 'MapView']
@@ -90,6 +92,23 @@ def _draw_landmarks(vectors: np.ndarray, random_state: int) -> np.ndarray:
         return tsne.fit_transform(vectors)
 
 # %% ../../nbs/workings/10_film_map.ipynb #a9050e35
+def _kept_map(file: Path, tag: dict[str, str], n_films: int) -> np.ndarray | None:
+    """Return a map that was kept, if it is whole and of just these films."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        content = read_bytes(file, 8 * n_films + 4096)
+        size = int.from_bytes(content[:8], "little")
+        if json.loads(content[8 : 8 + size])["__metadata__"] != tag:
+            return None
+        places = load(content)["places"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError):
+        return None
+    fits = places.shape == (n_films, 2) and places.dtype == np.float32
+    return places if fits and ((places >= 0) & (places <= 1)).all() else None
+
+
 def film_map(recommender: FilmModel, *, random_state: int = 42) -> np.ndarray:
     """Return a place on a map for every film; made once and kept in the model folder.
 
@@ -115,15 +134,18 @@ def film_map(recommender: FilmModel, *, random_state: int = 42) -> np.ndarray:
     >>> film_map(recommender).shape
     (600, 2)
     """
-    n_films = len(recommender.films)
-    file = Path(recommender.path) / f"map-{n_films}.npy"
-    with contextlib.suppress(OSError, ValueError, EOFError):
-        places = np.load(file, allow_pickle=False)
-        if places.shape == (n_films, 2) and np.isfinite(places).all():
-            return places
+    from safetensors.numpy import save
+
+    manifest = recommender.manifest
+    file = recommender.place / f"map-{manifest['version']}.safetensors"
+    tag = {"build": manifest["build"], "seed": str(random_state)}
+    places = _kept_map(file, tag, len(recommender.films))
+    if places is not None:
+        return places
     places = place_films(recommender.store.vectors("joined"), random_state)
     with contextlib.suppress(OSError), write_file(file) as part:
-        np.save(part, places, allow_pickle=False)
+        recommender.still_there()
+        part.write_bytes(save({"places": places}, tag))
     return places
 
 # %% ../../nbs/workings/10_film_map.ipynb #517309c6

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 
 from .core import MovrecError
-from .folders import write_file
+from .places import write_file
 from .processes import run_server
 
 # %% ../../nbs/workings/09_lab.ipynb #c1ab0002
