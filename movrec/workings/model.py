@@ -9,34 +9,42 @@ import datetime
 import html
 import os
 import platform
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
-from functools import cached_property
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from .. import __version__
 from ..ingest import check_films
-from ..space import JoinedSpace, Reading, TextModel, word_fields
-from ..store import RESULT_COLUMNS, FilmStore
-from .core import CatalogueError, QueryError, Stopwatch
-from .embedder import load_embedder
-from .explain import WordReader
-from movrec.workings.folders import (
+from ..space import JoinedSpace, Reading, TextModel
+from ..store import RESULT_COLUMNS, FilmStore, film_schema
+from movrec.workings.core import (
+    CatalogueError,
+    ModelError,
+    MovrecError,
+    QueryError,
+    Stopwatch,
+    first_line,
+)
+from movrec.workings.manifest import (
     MANIFEST,
     MODEL_FORMAT,
-    check_target,
-    new_folder,
+    check_replaceable,
+    drop_newer,
+    lock_model,
+    parse_manifest,
     read_manifest,
-    restore_interrupted,
+    settle_table,
     write_manifest,
 )
-from .text import DEFAULT_TEXT_FIELDS, Plot, film_texts
+from .parts import Parts, seen_of
+from .places import as_path, check_place, new_folder, settle
+from .text import DEFAULT_TEXT_FIELDS, Plot
 from .titles import TitleIndex
 from .words import WordWeights
 
@@ -45,9 +53,12 @@ if TYPE_CHECKING:
     from movrec.workings.embedder import Embedder
     from movrec.workings.terms import TermFeatures
 
+M = TypeVar("M")
+
 # %% auto #0
-__all__ = ['catalogue_facts', 'new_manifest', 'model_card', 'Catalogue', 'check_enough', 'write_model', 'with_free_ids',
-           'add_films', 'Parts', 'FilmModel']
+__all__ = ['M', 'catalogue_facts', 'new_manifest', 'model_card', 'Catalogue', 'check_enough', 'write_model',
+           'telling_what_failed', 'with_free_ids', 'add_films', 'read_unless_replaced', 'check_table', 'reopen',
+           'OneVersion', 'FilmModel']
 
 # %% ../../nbs/workings/06_model.ipynb #b3c8ce71
 def _installed(package: str) -> str | None:
@@ -119,6 +130,7 @@ def new_manifest(
         "text_fields": list(text_fields),
         "rows_read": report.rows_read if report is not None else None,
         "seconds": seconds,
+        "build": uuid.uuid4().hex,
     }
 
 # %% ../../nbs/workings/06_model.ipynb #2a3d9c4d
@@ -269,21 +281,52 @@ def write_model(films: pd.DataFrame, path: Path, model: TextModel) -> None:
     >>> sorted(path.name for path in Path("small").iterdir())[0]
     'classifier'
     """
-    with new_folder(path, MANIFEST) as folder:
+    place = check_place(path)
+    check_replaceable(place)
+    with ExitStack() as held:
+        if (place / MANIFEST).exists():  # nobody adds to what is about to go
+            held.enter_context(lock_model(place, "building"))
+        folder = held.enter_context(new_folder(place, check_replaceable, "building"))
         blocks = model.fit(films)
-        clock = Stopwatch()
-        text, words = model.text_of(films, blocks)
-        joined = model.space.transform(films, text)
-        coarse = model.space.condense(joined)
-        language = model.words.language_
-        FilmStore.create(folder, films, blocks[0], joined, words, coarse, language=language)
-        clock.lap("table")
-        model.save(folder)
-        clock.lap("files")
-        seconds = {**model.seconds_, **clock.seconds}
-        manifest = new_manifest(films, model.text_fields, seconds)
-        facts = {"language": language, "blocks": model.blocks}
-        write_manifest(folder, manifest | facts)
+        with telling_what_failed(f"The model cannot be written to {path}"):
+            _write_parts(films, folder, model, blocks)
+
+
+def _write_parts(
+    films: pd.DataFrame, folder: Path, model: TextModel, blocks: list[np.ndarray]
+) -> None:
+    """Write a fitted model, its film table and its manifest into an empty folder."""
+    clock = Stopwatch()
+    text, words = model.text_of(films, blocks)
+    joined = model.space.transform(films, text)
+    coarse, language = model.space.condense(joined), model.words.language_
+    store = FilmStore.create(folder, films, blocks[0], joined, words, coarse, language=language)
+    clock.lap("table")
+    model.save(folder)
+    clock.lap("files")
+    manifest = new_manifest(films, model.text_fields, {**model.seconds_, **clock.seconds})
+    facts = {"language": language, "blocks": model.blocks, "version": store.table.version}
+    write_manifest(folder, manifest | facts)
+
+
+@contextmanager
+def telling_what_failed(sentence: str) -> Iterator[None]:
+    """Turn what LanceDB, safetensors or the system raise into a `ModelError` that begins so.
+
+    Examples
+    --------
+    >>> with telling_what_failed("The film cannot be added"):
+    ...     raise RuntimeError("lance error: no space left")
+    Traceback (most recent call last):
+        ...
+    movrec.workings.core.ModelError: The film cannot be added (lance error: no space left).
+    """
+    try:
+        yield
+    except MovrecError:
+        raise
+    except Exception as error:  # LanceDB raises RuntimeError, OSError, ValueError and others
+        raise ModelError(f"{sentence} ({first_line(error)}).") from error
 
 # %% ../../nbs/workings/06_model.ipynb #free-ids-code
 def _known_by(films: pd.DataFrame) -> list[str]:
@@ -336,8 +379,8 @@ def with_free_ids(model: Catalogue, films: pd.DataFrame) -> pd.DataFrame:
         )
     if by == ["id"] or not any(int(film) in model for film in films["id"]):
         return films
-    first = int(model.films["id"].max()) + 1
-    return films.assign(id=range(first, first + len(films)))
+    next_id = int(model.films["id"].max()) + 1
+    return films.assign(id=range(next_id, next_id + len(films)))
 
 # %% ../../nbs/workings/06_model.ipynb #84b8efdf
 def add_films(model: FilmModel, films: pd.DataFrame) -> int:
@@ -350,116 +393,149 @@ def add_films(model: FilmModel, films: pd.DataFrame) -> int:
     >>> add_films(opened, pd.DataFrame(new))
     1
     """
-    films = with_free_ids(model, check_films(films))
+    checked = check_films(films)
+    model.still_there()
+    films = with_free_ids(model, checked)
     reading = model.read_films(films)
     joined = model.space.transform(films, reading.text, reading.probabilities)
-    coarse = model.space.condense(joined)
-    model.store.add(films, reading.blocks[0], joined, reading.words, coarse)
-    Catalogue.__init__(model, model.store.films())
-    model.manifest.update(catalogue_facts(model.films))
-    model.manifest["added"] = model.manifest.get("added", 0) + len(films)
-    write_manifest(model.path, model.manifest)
+    with telling_what_failed(f"The films cannot be added to {model.path}"):
+        with lock_model(model.place, "adding films"):
+            model.catch_up()  # with what others have added meanwhile
+            films = with_free_ids(model, checked)
+            try:
+                manifest = _append(model, films, reading, joined)
+            except BaseException:  # an interrupt with Ctrl-C too
+                with suppress(OSError):  # else the next who opens it will
+                    drop_newer(model.place, parse_manifest(model.place), told=False)
+                raise
+        model.take(manifest)
     return len(films)
 
-# %% ../../nbs/workings/06_model.ipynb #pa4750f0
-class _Readings:
-    """The readings of the plots that were asked for last: each is embedded and classified once."""
 
-    def __init__(self, kept: int = 32) -> None:
-        self._limit = kept
-        self._kept: OrderedDict[Plot, Reading] = OrderedDict()
-        # The embedder is not made for two inferences at a time.
-        self._one_at_a_time = threading.Lock()
+def _append(
+    model: FilmModel, films: pd.DataFrame, reading: Reading, joined: np.ndarray
+) -> dict[str, Any]:
+    """Write films into the table, and the manifest that makes them count; the lock must be held."""
+    drop_newer(model.place, model.manifest)
+    store = FilmStore.open(model.place)
+    store.add(films, reading.blocks[0], joined, reading.words, model.space.condense(joined))
+    manifest = {
+        **model.manifest,
+        **catalogue_facts(store.films()),
+        "added": model.manifest.get("added", 0) + len(films),
+        "version": store.table.version,
+    }
+    return write_manifest(model.place, manifest)
 
-    def of_films(self, films: pd.DataFrame, text_model: TextModel) -> Reading:
-        with self._one_at_a_time:
-            return text_model.read(films)
-
-    def of(self, plot: Plot, text_model: TextModel) -> Reading:
-        with self._one_at_a_time:
-            reading = self._kept[plot] if plot in self._kept else text_model.read_plot(plot)
-            self._kept[plot] = reading
-            self._kept.move_to_end(plot)
-            if len(self._kept) > self._limit:
-                self._kept.popitem(last=False)
-            return reading
-
-
-class Parts:
-    """What was learned from the texts of a catalogue, each part loaded when it is first needed.
-
-    Parameters
-    ----------
-    path : Path
-        The model folder.
-    manifest : dict
-        What the folder says of itself.
-    space : JoinedSpace
-        The folder's space.
+# %% ../../nbs/workings/06_model.ipynb #m0delch3
+def read_unless_replaced(path: Path, read: Callable[[tuple[int, ...] | None], M]) -> M:
+    """Return what is read from a model folder; once more where it was replaced meanwhile.
 
     Examples
     --------
-    >>> parts = Parts(recommender.path, recommender.manifest, recommender.space)
-    >>> parts.words.language_
-    'english'
+    >>> read_unless_replaced(Path("m"), lambda seen: seen is None)
+    True
+    """
+    for tries_left in (3, 2, 1, 0):
+        settle(Path(os.path.realpath(path)))
+        seen = seen_of(path)
+        try:
+            return read(seen)
+        except ModelError:
+            if not tries_left or seen_of(path) == seen:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _read_whole(path: Path) -> tuple[dict[str, Any], JoinedSpace]:
+    """Return the manifest and the space of a model folder, all of whose files have been checked."""
+    manifest = read_manifest(path)
+    if not settle_table(path, manifest):
+        raise ModelError(f"The model in {path} is being written to: open it again.")
+    return manifest, JoinedSpace.load(path / "space")
+
+
+def check_table(store: FilmStore, manifest: dict[str, Any], space: JoinedSpace) -> None:
+    """Raise `ModelError` where the film table is not the one that the manifest and the space tell of.
+
+    Examples
+    --------
+    >>> check_table(recommender.store, recommender.manifest, recommender.space)
+    """
+    joined = np.zeros((1, space.n_dimensions_), dtype=np.float32)
+    sizes = joined.shape[1], len(space.means_["plot"][0]), space.condense(joined).shape[1]
+    if store.table.schema != film_schema(*sizes):
+        raise ModelError(
+            "The columns of the film table are not those that its space asks for: build the model again."
+        )
+    n = store.table.count_rows()
+    if n != manifest["films"]:
+        raise ModelError(
+            f"The film table has {n:,} films, and the manifest says {manifest['films']:,}: build the "
+            "model again."
+        )
+
+
+def reopen(kind: type[FilmModel], path: str, build: str) -> FilmModel:
+    """Open a model again in another process, if it is still the one that it was.
+
+    Examples
+    --------
+    >>> reopen(FilmModel, str(recommender.path), recommender.manifest["build"]).manifest["films"]
+    600
+    """
+    model = kind.open(path)
+    if model.manifest["build"] != build:
+        raise ModelError(f"The model in {path} has been replaced since: open it again.")
+    return model
+
+# %% ../../nbs/workings/06_model.ipynb #m0delver
+class OneVersion(Catalogue, Parts):
+    """An open model folder, with the films of one version of its table: the one that a manifest names.
+
+    Parameters
+    ----------
+    path, manifest, space, seen
+        As for `Parts`.
+
+    Examples
+    --------
+    >>> opened = OneVersion(recommender.path, recommender.manifest, recommender.space)
+    >>> len(opened.films)
+    600
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any], space: JoinedSpace) -> None:
-        self.path, self.manifest, self.space = path, manifest, space
-        self._readings = _Readings()
+    def __init__(
+        self,
+        path: Path,
+        manifest: dict[str, Any],
+        space: JoinedSpace,
+        seen: tuple[int, ...] | None = None,
+    ) -> None:
+        Parts.__init__(self, path, manifest, space, seen)
+        self.take(manifest)
 
-    @cached_property
-    def text_model(self) -> TextModel:
-        """The models that read a text. A film of the catalogue does not need them, so gensim and
-        torch, slow to import, are loaded by the first question about a text."""
-        fields = self.manifest["text_fields"]
-        return TextModel.load(self.path, fields, self.space, self.words, self.reader)
+    def take(self, manifest: dict[str, Any]) -> None:
+        """Read the films of one version of the table, the one that a manifest names."""
+        with telling_what_failed(f"The film table in {self.path} cannot be read"):
+            version = manifest["version"]
+            store = FilmStore.open(self.place, version, still_there=self.still_there)
+            check_table(store, manifest, self.space)
+            films = store.films()
+            if not films["id"].is_unique:
+                raise ModelError(f"Two films in the table of {self.path} have one id.")
+            Catalogue.__init__(self, films)
+        self.store, self.manifest = store, manifest
 
-    @cached_property
-    def words(self) -> WordWeights:
-        """How much each word of the catalogue tells."""
-        return WordWeights.load(self.path / "words")
-
-    @cached_property
-    def reader(self) -> Embedder | None:
-        """What knows the language from outside the catalogue, or None."""
-        return load_embedder(self.path / "reader") if (self.path / "reader").exists() else None
-
-    @cached_property
-    def word_reader(self) -> WordReader | None:
-        """The reader for single words, which remembers them; or None."""
-        return None if self.reader is None else WordReader(self.reader)
-
-    def word_texts(self, films: pd.DataFrame) -> list[str]:
-        """Return the texts of films whose words are compared."""
-        return film_texts(films, word_fields(films, self.manifest["text_fields"]))
-
-    @property
-    def embedder(self) -> Embedder:
-        """The fitted embedder; take it out and use it."""
-        return self.text_model.embedder
-
-    @property
-    def classifier(self) -> GenreClassifier:
-        """The fitted classifier of genres."""
-        return self.text_model.classifier
-
-    def read_films(self, films: pd.DataFrame) -> Reading:
-        """Return what is read in the texts of films; of several threads, one reads at a time."""
-        return self._readings.of_films(films, self.text_model)
-
-    def read_plot(self, plot: Plot) -> Reading:
-        """Return what is read in a plot; of the plots asked for last it is remembered.
-
-        Raises
-        ------
-        ParameterError
-            The embedder knows none of its words.
-        """
-        return self._readings.of(plot, self.text_model)
+    def catch_up(self) -> None:
+        """Take in the films that others have added since; a replaced model is a `ModelError`."""
+        self.still_there()
+        manifest = parse_manifest(self.place)
+        if manifest["version"] != self.manifest["version"]:
+            self.take(manifest)
 
 # %% ../../nbs/workings/06_model.ipynb #3844b409
-class FilmModel(Catalogue, Parts):
+class FilmModel(OneVersion):
     """A model folder, open: the films, their vectors, and what was learned from their texts.
 
     Make one with `build` or `open`.
@@ -485,13 +561,6 @@ class FilmModel(Catalogue, Parts):
     600
     """
 
-    def __init__(
-        self, path: Path, manifest: dict[str, Any], space: JoinedSpace, store: FilmStore
-    ) -> None:
-        Catalogue.__init__(self, store.films())
-        Parts.__init__(self, path, manifest, space)
-        self.store = store
-
     @classmethod
     def build(
         cls,
@@ -515,7 +584,7 @@ class FilmModel(Catalogue, Parts):
             A film table, from `read_movies`, `load_sample` or your own hands.
         path : str or path
             The folder to write. A movrec model that is there is replaced when the new one is
-            complete; a folder that holds anything else is refused.
+            complete; a folder that holds anything else is refused. Of a link the target is replaced.
         text_fields : sequence of str, default ("title", "overview")
             What the embedder reads. Genre names stay out: a classifier that is trained on
             vectors of a text with the genres in it reads the answer.
@@ -540,7 +609,10 @@ class FilmModel(Catalogue, Parts):
         CatalogueError
             The table lacks a column, or has fewer than 10 films.
         ParameterError
-            `path` is a file, or a folder that is not a movrec model.
+            `path` is a file, the present folder, a mounted volume or a folder that holds anything
+            but a movrec model.
+        ModelError
+            Somebody else is writing there, or the disk fails: what was there is as it was.
 
         Notes
         -----
@@ -548,8 +620,8 @@ class FilmModel(Catalogue, Parts):
         the joined space, the LanceDB table. ``manifest["seconds"]`` says how long each took.
         """
         films = check_enough(films)
-        path = Path(path).expanduser()
-        check_target(path)
+        path = as_path(path, "The model folder").expanduser()
+        check_replaceable(check_place(path))
         model = TextModel(
             embedder,
             classifier,
@@ -582,16 +654,19 @@ class FilmModel(Catalogue, Parts):
         ModelError
             The folder is missing, is not a model, was written in another format, or a file in it
             is missing, cut short or does not have its checksum.
+
+        Notes
+        -----
+        What was opened stays what it is: films that others add are not seen, and a model that has
+        been replaced says so. See docs/promises.md.
         """
-        path = Path(path).expanduser()
-        restore_interrupted(path)
-        manifest = read_manifest(path)
-        return cls(path, manifest, JoinedSpace.load(path / "space"), FilmStore.open(path))
+        path = as_path(path, "The model folder").expanduser()
+        return read_unless_replaced(path, lambda seen: cls(path, *_read_whole(path), seen))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The table, the networks and the word vectors stay where they are: the other process opens
         # the same folder.
-        return type(self).open, (str(self.path.absolute()),)
+        return reopen, (type(self), str(self.place), self.manifest["build"])
 
     def __repr__(self) -> str:
         name = type(self).__name__
@@ -618,6 +693,9 @@ class FilmModel(Catalogue, Parts):
         ------
         CatalogueError
             A column is missing, or an id is in the catalogue already (nothing is added then).
+        ModelError
+            The model has been replaced since, somebody else is writing to it, or the disk fails:
+            nothing is added then.
 
         Notes
         -----
