@@ -185,7 +185,9 @@ class Recommender(Answerer):
         ParameterError
             The overview is empty, none of its words is known, or a number is out of range.
         """
-        question = question_about(self, (), Plot(overview, title or ""), k, **conditions)
+        question = question_about(
+            self, (), Plot(overview, "" if title is None else title), k, **conditions
+        )
         return self.answer(question).films
 
     def search(self, words: str, k: int = 10, **conditions: Unpack[Conditions]) -> pd.DataFrame:

@@ -5,13 +5,14 @@
 # %% ../../nbs/workings/06_asking.ipynb #25c8a5bb
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 
-from .core import ParameterError
+from .core import ParameterError, quoted
+from .limits import MOST_TITLE, check_list, check_text
 from .model import Catalogue
 from .question import FilmFilter, Question, Space, check_k, known_genres
 from .text import Plot
@@ -33,11 +34,13 @@ def ids_of(
     """
     if isinstance(query, (str, int, np.integer)):
         return (int(catalogue.find(query, year=year)["id"]),)
-    if not isinstance(query, (Sequence, np.ndarray, pd.Series)) or len(query) == 0:
+    is_list = isinstance(query, (list, tuple, range, np.ndarray, pd.Series, pd.Index))
+    parts = check_list("query", query, "films") if is_list else []
+    if not parts:
         raise ParameterError(
-            f"A query is a title, an id or a list of them that is not empty, not {query!r}."
+            f"A query is a title, an id or a list of them that is not empty, not {quoted(query)}."
         )
-    return tuple(dict.fromkeys(int(catalogue.find(part)["id"]) for part in query))
+    return tuple(dict.fromkeys(int(catalogue.find(part)["id"]) for part in parts))
 
 
 def left_out(
@@ -50,11 +53,10 @@ def left_out(
     >>> left_out(recommender, [])
     ()
     """
-    if isinstance(exclude, (str, int, np.integer)):
-        raise ParameterError(f"{name} must be a list of films: write [{exclude!r}].")
-    if not isinstance(exclude, (Collection, np.ndarray, pd.Series)):
-        raise ParameterError(f"{name} must be a list of films, empty for none, not {exclude!r}.")
-    return ids_of(catalogue, list(exclude)) if len(exclude) else ()
+    if isinstance(exclude, (int, np.integer)):
+        raise ParameterError(f"{name} must be a list of films: write [{quoted(exclude)}].")
+    films = check_list(name, exclude, "films")
+    return ids_of(catalogue, films) if films else ()
 
 
 def as_words(name: str, words: Sequence[str]) -> tuple[str, ...]:
@@ -65,11 +67,8 @@ def as_words(name: str, words: Sequence[str]) -> tuple[str, ...]:
     >>> as_words("more", ["androids"])
     ('androids',)
     """
-    if isinstance(words, str):
-        raise ParameterError(f"{name} must be a list of words: write [{words!r}].")
-    if not isinstance(words, Sequence):
-        raise ParameterError(f"{name} must be a list of words, empty for none, not {words!r}.")
-    return tuple(words)
+    listed = check_list(name, words, "words")
+    return tuple(check_text(f"A word of {name}", word, MOST_TITLE, blank=True) for word in listed)
 
 
 def known_filter(

@@ -155,6 +155,7 @@ def joined_scores(
                 lacking[column] = ~films.vectors[:, model.space.layout_[name]].any(axis=1)
     of_words = shares[:, list(counted).index("words")]
     of_asked, of_films = asked.matrix(), films.words.matrix().T.tocsr()
+    check_choice("match_genres", match_genres, (True, False))
     genres = memberships(model) if match_genres else None
 
     def scores(rows: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
+import reprlib
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ import pandas as pd
 
 # %% auto #0
 __all__ = ['CONTROL', 'UNDECODABLE', 'logger', 'MovrecError', 'CatalogueError', 'ParameterError', 'NotFittedError', 'ModelError',
-           'QueryError', 'is_missing', 'clean_text', 'shorten', 'first_line', 'nearest_name', 'check_whole',
+           'QueryError', 'is_missing', 'clean_text', 'shorten', 'quoted', 'first_line', 'nearest_name', 'check_whole',
            'check_real', 'check_choice', 'progress_bar', 'Stopwatch']
 
 # %% ../../nbs/workings/00_core.ipynb #375a80ca
@@ -163,6 +164,39 @@ def shorten(value: object, width: int) -> str:
     text = clean_text(value) or ""
     return text if len(text) <= width else text[: width - 1] + "…"
 
+# %% ../../nbs/workings/00_core.ipynb #9f0ted01
+class _Short(reprlib.Repr):
+    """Writes containers with few entries, and texts and numbers with few characters."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = width
+
+    def repr_str(self, x: str, level: int) -> str:
+        return repr(x if len(x) <= self.maxstring else x[: self.maxstring - 1] + "…")
+
+    def repr_bytes(self, x: bytes, level: int) -> str:
+        return repr(x[: self.maxstring])
+
+    def repr_int(self, x: int, level: int) -> str:
+        n_digits = int(x.bit_length() * 0.30103) + 1
+        return repr(x) if n_digits <= self.maxstring else f"a number of {n_digits:,} digits"
+
+
+def quoted(value: object, width: int = 80) -> str:
+    """Return how a value is written in Python, in one short line however large it is.
+
+    Examples
+    --------
+    >>> quoted("Heat"), quoted("a" * 10_000_000, 5), quoted(10**9999, 20)
+    ("'Heat'", "'aaaa…'", 'a number of 10,000 digits')
+    """
+    try:
+        text = _Short(width).repr(value)
+    except Exception:  # of somebody's own class
+        text = f"a {type(value).__name__}"
+    return text if isinstance(value, str) else shorten(text, width)
+
 # %% ../../nbs/workings/00_core.ipynb #d5dfc9c6
 def first_line(error: BaseException) -> str:
     """Return the first sentence of another library's error, to stand within one of ours.
@@ -172,7 +206,7 @@ def first_line(error: BaseException) -> str:
     >>> first_line(ValueError("Too short.\\nSee the docs."))
     'Too short'
     """
-    lines = [line for line in map(clean_text, str(error).splitlines()) if line]
+    lines = [line for line in map(clean_text, str(error)[:2000].splitlines()) if line]
     text = lines[0] if lines else type(error).__name__
     return shorten(text.split(". ")[0].rstrip("."), 160)
 
@@ -186,7 +220,7 @@ def nearest_name(name: str, candidates: Sequence[str]) -> str | None:
     'overview'
     """
     by_lower = {str(candidate).strip().lower(): str(candidate) for candidate in candidates}
-    matches = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    matches = difflib.get_close_matches(name[:200].lower(), by_lower, n=1)
     return by_lower[matches[0]] if matches else None
 
 # %% ../../nbs/workings/00_core.ipynb #5575eeb1
@@ -223,11 +257,11 @@ def check_whole(
     """
     if value is None and optional:
         return value
-    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, _NO_NUMBERS)
     if not is_whole or value < low or (high is not None and value > high):
         kind = "a whole number" + (" or None" if optional else "")
         limits = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise ParameterError(f"{name} must be {kind} {limits}, not {shorten(repr(value), 80)}.")
+        raise ParameterError(f"{name} must be {kind} {limits}, not {quoted(value)}.")
     return int(value)
 
 
@@ -243,12 +277,25 @@ def check_real(
     """
     if value is None and optional:
         return value
-    is_real = isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_))
-    if not is_real or not np.isfinite(value) or not low <= value <= high:
+    is_real = isinstance(value, (int, float, np.integer, np.floating))
+    if not is_real or isinstance(value, _NO_NUMBERS) or not low <= _as_float(value) <= high:
         kind = "a number" + (" or None" if optional else "")
         limits = f"of at least {low}" if high == np.inf else f"from {low} to {high}"
-        raise ParameterError(f"{name} must be {kind} {limits}, not {shorten(repr(value), 80)}.")
+        raise ParameterError(f"{name} must be {kind} {limits}, not {quoted(value)}.")
     return float(value)
+
+
+# Of these Python and NumPy say that they are whole numbers.
+_NO_NUMBERS = (bool, np.bool_, np.timedelta64)
+
+
+def _as_float(value: Any) -> float:
+    """Return a number as a float: NaN, which is in no range, where it is infinite or too large."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return np.nan
+    return number if np.isfinite(number) else np.nan
 
 # %% ../../nbs/workings/00_core.ipynb #cc78d3a4
 def check_choice(name: str, value: Any, choices: Any) -> Any:
@@ -281,7 +328,7 @@ def check_choice(name: str, value: Any, choices: Any) -> Any:
     allowed = get_args(choices) or tuple(choices)
     if not any(type(value) is type(choice) and value == choice for choice in allowed):
         listed = ", ".join(str(choice) for choice in allowed)
-        raise ParameterError(f"{name} must be one of {listed}, not {shorten(repr(value), 80)}.")
+        raise ParameterError(f"{name} must be one of {listed}, not {quoted(value)}.")
     return value
 
 # %% ../../nbs/workings/00_core.ipynb #507b9825

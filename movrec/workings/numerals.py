@@ -85,6 +85,11 @@ _TO_READ = {*_VALUES, *_ORDINAL_VALUES, *_ROMAN, *_PARTS, *_SAME_WORDS}
 _WORD_WITH_NUMBER = re.compile(r"([^\W\d_]{2,})(\d+)")
 
 
+def _digits(number: str) -> str:
+    """Return a number without zeros before it; one of more digits than a title's has stays."""
+    return str(int(number)) if len(number) < 100 else number
+
+
 def _read_word(words: list[str], at: int) -> tuple[list[str], int]:
     """Return how one word is read, or the several of one number, and where the next begins."""
     word = words[at]
@@ -96,11 +101,11 @@ def _read_word(words: list[str], at: int) -> tuple[list[str], int]:
     if word in _ORDINAL_VALUES:
         return [f"{_ORDINAL_VALUES[word]}th"], at + 1
     if ordinal := _ORDINAL.fullmatch(word):
-        return [f"{int(ordinal[1])}th"], at + 1
+        return [f"{_digits(ordinal[1])}th"], at + 1
     if word in _ROMAN and at > 0 and (word != "i" or words[at - 1] in _PARTS):
         return [str(_ROMAN[word])], at + 1
     if glued := _WORD_WITH_NUMBER.fullmatch(word):
-        return [glued[1], str(int(glued[2]))], at + 1
+        return [glued[1], _digits(glued[2])], at + 1
     return [_SAME_WORDS.get(word, word)], at + 1
 
 # %% ../../nbs/workings/06_numerals.ipynb #e8bce3da

@@ -18,7 +18,9 @@ from movrec.workings.core import (
     check_choice,
     check_real,
     check_whole,
+    quoted,
 )
+from .limits import MOST_TITLE, MOST_VOTES, check_list, check_text
 from .text import Plot, plain_text
 from .weights import Weights, resolve_weights
 
@@ -61,15 +63,18 @@ def sql_literal(value: str | int | float) -> str:
         return str(int(value))
     if isinstance(value, (float, np.floating)) and np.isfinite(value):
         return repr(float(value))
-    raise ParameterError(f"A filter compares with text or numbers, not with {value!r}.")
+    raise ParameterError(f"A filter compares with text or numbers, not with {quoted(value)}.")
 
 # %% ../../nbs/workings/05_question.ipynb #b817a895
 def _year_bounds(years: tuple[int | None, int | None] | None) -> list[tuple[str, int]]:
     if years is None:
         return []
-    if isinstance(years, (str, int)) or not hasattr(years, "__len__") or len(years) != 2:
-        raise ParameterError(f"years must be a pair such as (1990, 1999), not {years!r}.")
-    first, last = years
+    pair = list(years) if isinstance(years, (tuple, list)) else []
+    if isinstance(years, (np.ndarray, pd.Series)) and years.ndim == 1:
+        pair = years.tolist()
+    if len(pair) != 2:
+        raise ParameterError(f"years must be a pair such as (1990, 1999), not {quoted(years)}.")
+    first, last = pair
     for year in (first, last):
         check_whole("years", year, -9999, 9999, optional=True)
     if first is not None and last is not None and first > last:
@@ -80,14 +85,17 @@ def _year_bounds(years: tuple[int | None, int | None] | None) -> list[tuple[str,
 
 def _language_code(language: str) -> str:
     if not isinstance(language, str) or not language:
-        raise ParameterError(f"language must be a code such as 'fr', or None, not {language!r}.")
-    return language
+        raise ParameterError(
+            f"language must be a code such as 'fr', or None, not {quoted(language)}."
+        )
+    return check_text("language", language, MOST_TITLE, blank=True)
 
 
 def _any_genre(name: str, genres: Sequence[str]) -> str:
-    if isinstance(genres, str):
-        raise ParameterError(f"{name} must be a list of genres: write [{genres!r}].")
-    return f"array_has_any(genres, [{', '.join(sql_literal(genre) for genre in genres)}])"
+    listed = [
+        check_text("A genre", genre, MOST_TITLE) for genre in check_list(name, genres, "genres")
+    ]
+    return f"array_has_any(genres, [{', '.join(map(sql_literal, listed))}])"
 
 # %% ../../nbs/workings/05_question.ipynb #3fe7534b
 @dataclass(frozen=True)
@@ -147,16 +155,16 @@ class FilmFilter:
             `min_vote_count` is not what it should be.
         """
         clauses = []
-        if share_genres:
+        if len(share_genres):
             clauses.append(_any_genre("share_genres", share_genres))
-        if self.genres:
+        if len(check_list("genres", self.genres, "genres")):
             clauses.append(_any_genre("genres", self.genres))
-        if self.exclude_genres:
+        if len(check_list("exclude_genres", self.exclude_genres, "genres")):
             clauses.append("NOT " + _any_genre("exclude_genres", self.exclude_genres))
         clauses += [f"year {sign} {sql_literal(year)}" for sign, year in _year_bounds(self.years)]
         if self.language is not None:
             clauses.append(f"language = {sql_literal(_language_code(self.language))}")
-        if check_whole("min_vote_count", self.min_vote_count, 0, optional=True):
+        if check_whole("min_vote_count", self.min_vote_count, 0, MOST_VOTES, optional=True):
             clauses.append(f"vote_count >= {self.min_vote_count}")
         if len(exclude_ids):
             listed = ", ".join(sql_literal(int(film)) for film in exclude_ids)
@@ -204,7 +212,7 @@ def lacking(films: pd.DataFrame, where: FilmFilter) -> list[str]:
 
 
 def _years_in_words(years: tuple[int | None, int | None] | None) -> str:
-    first, last = years or (None, None)
+    first, last = (None, None) if years is None else years
     if first is not None and last is not None:
         return f"from {first} to {last}" if first != last else f"of {first}"
     return f"from {first}" if first is not None else f"up to {last}" if last is not None else ""
@@ -240,22 +248,20 @@ def known_genres(names: Iterable[str] | None, known: Sequence[str]) -> tuple[str
     from rapidfuzz.process import extract
 
     if isinstance(names, str):
-        raise ParameterError(f"Genres must be a list: write [{names!r}].")
-    if names is not None and not isinstance(names, Iterable):
-        raise ParameterError(f"Genres must be a list, not {names!r}.")
+        raise ParameterError(f"Genres must be a list: write [{quoted(names)}].")
     spelled = {plain_text(genre): genre for genre in known}
     found = []
-    for name in names or ():
-        if not isinstance(name, str):
-            raise ParameterError(f"A genre must be text, not {name!r}.")
-        if plain_text(name) not in spelled:
-            near = [spelled[key] for key, _, _ in extract(plain_text(name), list(spelled), limit=3)]
+    for name in () if names is None else check_list("Genres", names, "names"):
+        plain = plain_text(check_text("A genre", name, MOST_TITLE, blank=True))
+        if plain not in spelled:
+            near = [spelled[key] for key, _, _ in extract(plain, list(spelled), limit=3)]
             raise QueryError(
-                f"No film of this catalogue has the genre {name!r}; the nearest are {', '.join(near)}.",
+                f"No film of this catalogue has the genre {quoted(name)}; "
+                f"the nearest are {', '.join(near)}.",
                 candidates=near,
             )
-        found.append(spelled[plain_text(name)])
-    return tuple(found)
+        found.append(spelled[plain])
+    return tuple(dict.fromkeys(found))
 
 
 DEFAULT_K = 10
@@ -276,7 +282,7 @@ def check_k(k: int, n_films: int) -> int:
         return n_films
     if k > n_films:
         raise ParameterError(
-            f"k={k} is more than there is: beside the film itself the catalogue has {n_films:,} films."
+            f"k={quoted(k)} is more than there is: beside the film itself the catalogue has {n_films:,} films."
         )
     return k
 
@@ -287,19 +293,25 @@ Space = Literal["joined", "document"]
 
 def _check_ids(name: str, ids: Sequence[int]) -> None:
     if not isinstance(ids, (tuple, list)):
-        raise ParameterError(f"{name} must be a tuple of film ids such as (862,), not {ids!r}.")
+        raise ParameterError(
+            f"{name} must be a tuple of film ids such as (862,), not {quoted(ids)}."
+        )
+    check_list(name, ids, "films")
     for film in ids:
-        if isinstance(film, bool) or not isinstance(film, (int, np.integer)):
+        is_id = isinstance(film, (int, np.integer)) and not isinstance(film, (bool, np.timedelta64))
+        if not is_id or not -(2**63) <= film < 2**63:
             raise ParameterError(
-                f"{name} holds the ids of films, not {film!r}: Recommender.find looks titles up."
+                f"{name} holds the ids of films, not {quoted(film)}: Recommender.find looks titles up."
             )
 
 
 def _check_words(name: str, words: Sequence[str]) -> None:
     if not isinstance(words, (tuple, list)) or not all(isinstance(w, str) for w in words):
         raise ParameterError(
-            f"{name} must be a tuple of words such as ('androids',), not {words!r}."
+            f"{name} must be a tuple of words such as ('androids',), not {quoted(words)}."
         )
+    for word in check_list(name, words, "words"):
+        check_text(f"A word of {name}", word, MOST_TITLE, blank=True)
 
 
 def _check_question(question: Question) -> None:
@@ -309,11 +321,13 @@ def _check_question(question: Question) -> None:
     _check_words("more", question.more)
     _check_words("less", question.less)
     if question.plot is not None and not isinstance(question.plot, Plot):
-        raise ParameterError(f"plot must be a Plot, Plot('A toy is lost.'), not {question.plot!r}.")
+        raise ParameterError(
+            f"plot must be a Plot, Plot('A toy is lost.'), not {quoted(question.plot)}."
+        )
     if question.films and question.plot is not None:
         raise ParameterError("A question is about films or about a plot: leave one of them out.")
     if not isinstance(question.where, FilmFilter):
-        raise ParameterError(f"where must be a FilmFilter, not {question.where!r}.")
+        raise ParameterError(f"where must be a FilmFilter, not {quoted(question.where)}.")
     check_whole("k", question.k)
     check_real("diversity", question.diversity, 0, 1)
     check_choice("space", question.space, Space)

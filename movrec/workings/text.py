@@ -8,16 +8,16 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .cells import strip_markup
-from .core import CatalogueError, ParameterError
+from .core import CatalogueError, ParameterError, quoted
+from .limits import MOST_TEXT, MOST_TITLE, Remembered, check_text
 from .scripts import WITHOUT_BLANKS, cut_into_pairs, plain_marks
 
 # %% auto #0
@@ -73,7 +73,7 @@ def film_texts(films: pd.DataFrame, text_fields: Sequence[str] = DEFAULT_TEXT_FI
     if isinstance(text_fields, str) or not isinstance(text_fields, Iterable) or not text_fields:
         raise ParameterError(
             "text_fields is a list of column names with at least one in it, "
-            f"such as ['title', 'overview'], but it is {text_fields!r}."
+            f"such as ['title', 'overview'], but it is {quoted(text_fields)}."
         )
     if not isinstance(films, pd.DataFrame):
         raise CatalogueError(
@@ -123,20 +123,40 @@ def tokenize(text: str) -> list[str]:
     ['woody', 'is', "n't", 'happy', 'buzz', 'is']
     """
     if not isinstance(text, str):
-        raise ParameterError(f"A text is a str, but this is a {type(text).__name__}: {text!r:.60}.")
+        raise ParameterError(
+            f"A text is a str, but this is a {type(text).__name__}: {quoted(text)}."
+        )
     return list(_tokens(text))
 
 
 # Several parts of a model read the same texts one after the other; this is the slowest step of each.
-# Remembered are the texts of a large catalogue, a kilobyte each.
-@lru_cache(maxsize=60_000)
+# Remembered are the texts of a large catalogue.
+_KNOWN_TOKENS = Remembered(100_000_000)
+
+
 def _tokens(text: str) -> tuple[str, ...]:
+    found: tuple[str, ...] = _KNOWN_TOKENS.get(text, lambda: _cut_into_tokens(text))
+    return found
+
+
+# The tokenizer's time grows with the square of what it is given: 5,000 characters at most.
+_LONG = re.compile(r"\S{5000}|.{1,5000}(?!\S)", re.DOTALL)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield the sentences of a text that have a word in them; of a very long one, parts."""
+    for sentence in _SENTENCE_END.split(text):
+        if any(map(str.isalnum, sentence)):
+            yield from [sentence] if len(sentence) <= 5000 else _LONG.findall(sentence)
+
+
+def _cut_into_tokens(text: str) -> tuple[str, ...]:
     from nltk.tokenize import word_tokenize
 
     if "<" in text or "&" in text:
         text = strip_markup(text)
     tokens: list[str] = []
-    for sentence in _SENTENCE_END.split(plain_marks(text.lower())):
+    for sentence in _pieces(plain_marks(text.lower())):
         # preserve_line=True: without it NLTK wants a sentence model that has to be downloaded.
         tokens += word_tokenize(sentence, preserve_line=True)
     if not text.isascii() and WITHOUT_BLANKS.search(text):
@@ -287,7 +307,8 @@ class Plot:
     Raises
     ------
     ParameterError
-        The overview is not text, or empty; the title is not text.
+        The overview is not text, or empty; the title is not text; one of them is longer than
+        `MOST_TEXT` and `MOST_TITLE` in `movrec.workings.limits` say.
 
     Examples
     --------
@@ -299,9 +320,7 @@ class Plot:
     title: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.overview, str) or not self.overview.strip():
-            raise ParameterError("The overview must be text that says what the film is about.")
-        if not isinstance(self.title, str):
-            raise ParameterError(
-                f"A title is text, but this is a {type(self.title).__name__}: leave it out."
-            )
+        overview = check_text("The overview", self.overview, MOST_TEXT)
+        title = check_text("The title", self.title, MOST_TITLE, blank=True)
+        for name, text in (("overview", overview), ("title", title)):
+            object.__setattr__(self, name, text)  # frozen for everybody else

@@ -15,7 +15,8 @@ from itertools import chain, groupby, islice
 import numpy as np
 import pandas as pd
 
-from .core import ParameterError, QueryError, check_whole
+from .core import ParameterError, QueryError, check_whole, quoted
+from .limits import MOST_LISTED, MOST_TITLE, check_text
 from .numerals import disguised, joined_key, read_numbers
 from .text import has_article, normalize_title, plain_text
 
@@ -168,7 +169,7 @@ class TitleKeys:
 
 # %% ../../nbs/workings/06_titles.ipynb #e3a98e85
 _SERIES_WORDS = re.compile(
-    r"(?i)[(\[].*?[)\]]|\b(?:collection|trilogy|series|saga|anthology|franchise)\b"
+    r"(?i)[(\[].{0,200}?[)\]]|\b(?:collection|trilogy|series|saga|anthology|franchise)\b"
 )
 _MOST_PARTS = 50  # a higher number in a title counts no films: Blade Runner 2049
 
@@ -600,7 +601,7 @@ class Meanings:
 
 # %% ../../nbs/workings/06_titles.ipynb #3fc4256b
 def _not_found(title: str, closest: pd.DataFrame) -> QueryError:
-    message = f"No film called {title!r} is in the catalogue"
+    message = f"No film called {quoted(title)} is in the catalogue"
     hint = list_films(closest)
     ending = f"; the closest titles are {hint}." if hint else ", nor one with a similar title."
     return QueryError(message + ending, candidates=closest)
@@ -618,16 +619,16 @@ def _tell_apart(
         return chosen[0]
     found = films.iloc[chosen or rows]
     if not chosen:
-        called = f"No film called {title!r} is from {year}"
+        called = f"No film called {quoted(title)} is from {year}"
         raise QueryError(f"{called}; the catalogue has {list_films(found)}.", candidates=found)
     if found["title"].map(normalize_title).nunique() == 1 and certain:
         raise QueryError(
-            f"{len(chosen)} films are called {title!r}: {list_films(found)}; "
+            f"{len(chosen)} films are called {quoted(title)}: {list_films(found)}; "
             "say which by its year or its id.",
             candidates=found,
         )
     raise QueryError(
-        f"Which film {title!r} means is not certain: {list_films(found)}; "
+        f"Which film {quoted(title)} means is not certain: {list_films(found)}; "
         "say which by its whole title or its id.",
         candidates=found,
     )
@@ -685,6 +686,7 @@ class TitleIndex:
         """
         if not isinstance(title, str) or not title.strip():
             raise ParameterError("A title to look up must be text and must not be empty.")
+        title = check_text("A title to look up", title, MOST_TITLE)
         check_whole("year", year, -9999, 9999, optional=True)
         match = _TITLE_AND_YEAR.match(title) if year is None else None
         if match and not self._keys.exact(title):
@@ -714,6 +716,8 @@ class TitleIndex:
             `text`, then titles with a word that does, then near spellings; among equals the film
             with more votes. `attrs["sure"]` counts those before the first near spelling.
         """
+        text = check_text("A title to complete", text, MOST_TITLE, blank=True)
+        n = check_whole("n", n, 1, MOST_LISTED)
         rows, sure = self._dated(text, n) or self._completed(text, n)
         films = self._films.iloc[rows]
         films.attrs = {"sure": sure}

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from .core import ParameterError
+from .core import ParameterError, quoted
 from .estimator import Estimator
 from .languages import GIVEN_NAMES, function_words, guess_language
+from .limits import Remembered
 from .text import check_texts, plain_text
 
 if TYPE_CHECKING:
@@ -53,9 +54,16 @@ def _stemmer(language: str) -> Any:
     return SnowballStemmer(language)
 
 
+_LONGEST_WORD = 60  # characters: what is longer is no word, has no stem, and is not remembered
+
+
+def _stem(word: str, language: str | None) -> str | None:
+    return _known_stem(word, language) if len(word) <= _LONGEST_WORD else plain_text(word)
+
+
 # By word, since a catalogue uses the same ones over and over; None for one that tells nothing.
 @lru_cache(maxsize=200_000)
-def _stem(word: str, language: str | None) -> str | None:
+def _known_stem(word: str, language: str | None) -> str | None:
     plain = plain_text(word)
     if plain in function_words(language) or (
         len(plain) == 1 and plain.isascii() and plain.isalpha()
@@ -96,10 +104,16 @@ def stems(text: str, language: str | None = "english") -> list[str]:
 
 
 # The words of a catalogue are counted, and then weighed: the same texts, one after the other.
-@lru_cache(maxsize=60_000)
+_KNOWN_STEMS = Remembered(100_000_000)
+
+
 def _stems(text: str, language: str | None) -> tuple[str, ...]:
-    found = (_stem(word, language) for word in _words(text))
-    return tuple(stem for stem in found if stem is not None)
+    def find() -> tuple[str, ...]:
+        found = (_stem(word, language) for word in _words(text))
+        return tuple(stem for stem in found if stem is not None)
+
+    found: tuple[str, ...] = _KNOWN_STEMS.get((text, language), find)
+    return found
 
 
 def spellings(text: str, language: str | None = "english") -> dict[str, str]:
@@ -118,7 +132,6 @@ def spellings(text: str, language: str | None = "english") -> dict[str, str]:
     return found
 
 # %% ../../nbs/workings/04_words.ipynb #b80f82d0
-@lru_cache(maxsize=200_000)
 def word_id(stem: str) -> int:
     """Return the number that stands for a stem, the same in every process: 32 bits, signed.
 
@@ -127,7 +140,14 @@ def word_id(stem: str) -> int:
     >>> word_id("shark")
     -2000768931
     """
+    return _known_id(stem) if len(stem) <= _LONGEST_WORD else _checksum(stem)
+
+
+def _checksum(stem: str) -> int:
     return zlib.crc32(stem.encode("utf-8")) - 2**31
+
+
+_known_id = lru_cache(maxsize=200_000)(_checksum)
 
 
 @lru_cache(maxsize=4)
@@ -292,7 +312,7 @@ class WordWeights(Estimator):
         """
         if self.language not in ("auto", "none", *STEMMERS):
             raise ParameterError(
-                f"language is 'auto', 'none' or one of {', '.join(STEMMERS)}, not {self.language!r}."
+                f"language is 'auto', 'none' or one of {', '.join(STEMMERS)}, not {quoted(self.language)}."
             )
         texts = check_texts(texts)
         chosen = {"auto": guess_language(texts), "none": None}
