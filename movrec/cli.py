@@ -50,11 +50,12 @@ if TYPE_CHECKING:
 
 # %% ../nbs/09_cli.ipynb #0de4a637
 _TRACEBACK_VARIABLE = "MOVREC_TRACEBACK"
+_LONGEST_MESSAGE = 4000  # characters
 
 
 def _explain(error: Exception) -> int:
     """Print one sentence about an error to stderr and return the exit code."""
-    from movrec.workings.core import MovrecError
+    from movrec.workings.core import MovrecError, shorten
 
     if os.environ.get(_TRACEBACK_VARIABLE):
         raise error
@@ -73,7 +74,7 @@ def _explain(error: Exception) -> int:
             f"movrec itself failed ({type(error).__name__}: {error}); "
             f"with {_TRACEBACK_VARIABLE}=1 it shows where."
         )
-    say("Error: " + " ".join(message.split()))
+    say("Error: " + shorten(message, _LONGEST_MESSAGE))
     return code
 
 # %% ../nbs/09_cli.ipynb #cca7a183

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import html
+import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
@@ -16,8 +17,9 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from .core import MovrecError
+from .core import MovrecError, logger, shorten
 from .explain import COLOURS, LABELS
+from .serve import PAGE_MODEL
 
 # %% auto #0
 __all__ = ['as_text', 'film_name', 'style_html', 'overview_html', 'similarity_bar_html', 'why_html', 'film_html',
@@ -255,7 +257,9 @@ def genre_bars_html(genres: pd.DataFrame, most: int = 6) -> str:
 
 # %% ../../nbs/workings/10_cards.ipynb #d7d687a5
 def error_html(error: BaseException) -> str:
-    """Tell an error in one line, with the details folded away.
+    """Tell an error in one line; the details of one that nobody expected are folded away.
+
+    In a page they go to the log of whoever serves it: they name files of that computer.
 
     Parameters
     ----------
@@ -272,14 +276,15 @@ def error_html(error: BaseException) -> str:
     >>> "The search failed" in error_html(KeyError("id"))
     True
     """
-    friendly = (
-        str(error) if isinstance(error, MovrecError) else "The search failed; try it once more."
-    )
-    details = "".join(traceback.format_exception(error))
-    return (
-        f'<div class="movrec-error" role="alert">{as_text(friendly)}'
-        f"<details><summary>Details</summary><pre>{as_text(details)}</pre></details></div>"
-    )
+    expected = isinstance(error, MovrecError)
+    friendly = str(error) if expected else "The search failed; try it once more."
+    told = as_text(shorten(friendly, 2000))
+    if not expected and PAGE_MODEL in os.environ:
+        logger.error("A search of a visitor failed", exc_info=error)
+    elif not expected:
+        details = as_text("".join(traceback.format_exception(error)))
+        told += f"<details><summary>Details</summary><pre>{details}</pre></details>"
+    return f'<div class="movrec-error" role="alert">{told}</div>'
 
 
 def status_html(text: str, more: Sequence[str] = (), *, busy: bool = False) -> str:

@@ -13,7 +13,9 @@ import pandas as pd
 import traitlets
 
 from .cards import film_name, status_html
+from .core import MovrecError
 from .latest import LatestOnly
+from .limits import MOST_TEXT
 
 # %% auto #0
 __all__ = ['SuggestionList', 'Finder', 'Describer']
@@ -134,9 +136,19 @@ class Finder(widgets.VBox):
             self.typing.cancel()
             self._hide()
         else:
-            self.typing.request(lambda: self._suggest(text, 12), self._show_suggestions)
+            self.typing.request(lambda: self._found(text), self._show_suggestions)
 
-    def _show_suggestions(self, films: pd.DataFrame) -> None:
+    def _found(self, text: str) -> pd.DataFrame | MovrecError:
+        try:
+            return self._suggest(text, 12)
+        except MovrecError as error:  # as too long a title
+            return error
+
+    def _show_suggestions(self, films: pd.DataFrame | MovrecError) -> None:
+        if isinstance(films, MovrecError):
+            self._hide()
+            self.note.value = status_html(str(films))
+            return
         self.suggestions.show(films)
         missing = len(films) == 0 and self.field.value.strip() not in ("", self._shown)
         self.note.value = status_html("No title like that is in the catalogue.") if missing else ""
@@ -149,15 +161,17 @@ class Finder(widgets.VBox):
         """Choose the best suggestion, as Enter does; its last letters may be a moment behind the key."""
         self.typing.request(self._best, self._take, delay=0.1)
 
-    def _best(self) -> int | pd.DataFrame:
+    def _best(self) -> int | pd.DataFrame | MovrecError:
         """Return the id of the film whose name stands in the field, or what is suggested for it."""
         if self._shown_film is not None and self.field.value == self._shown:
             return self._shown_film
-        return self._suggest(self.field.value, 12)
+        return self._found(self.field.value)
 
-    def _take(self, best: int | pd.DataFrame) -> None:
+    def _take(self, best: int | pd.DataFrame | MovrecError) -> None:
         if isinstance(best, int):
             self._tell(best)
+        elif isinstance(best, MovrecError):
+            self._show_suggestions(best)
         elif len(best) and best.attrs.get("sure", 1):
             self._tell(int(best.iloc[0]["id"]))
         else:
@@ -185,6 +199,8 @@ class Describer(widgets.VBox):
         What was typed, as it stood at the last pause; observable.
     field : Textarea
         The widget for the plot.
+    note : HTML
+        Says so when it is too long.
     typing : LatestOnly
         The wait for a pause.
 
@@ -207,14 +223,18 @@ class Describer(widgets.VBox):
             style={"description_width": "initial"},
             layout=widgets.Layout(width="calc(100% - 4px)", max_width="640px"),
         )
-        super().__init__([self.field])
+        self.note = widgets.HTML()
+        super().__init__([self.field, self.note])
         self.field.observe(self._on_type, "value")
 
     def _on_type(self, change: dict[str, Any]) -> None:
         self.typing.request(lambda: change["new"], self._tell)
 
     def _tell(self, text: str) -> None:
-        self.text = text
+        told = f"Of a plot at most {MOST_TEXT:,} characters are read: make it shorter."
+        is_long = len(text) > MOST_TEXT
+        self.note.value = status_html(told) if is_long else ""
+        self.text = self.text if is_long else text
 
     def show(self, text: str) -> None:
         """Show a plot that is asked for already."""

@@ -8,6 +8,7 @@ __all__ = ['make_console', 'print_path', 'say', 'log_on_stderr', 'print_json', '
            'replace_what_cannot_be_printed', 'close_stdout']
 
 # %% ../../nbs/workings/09_terminal.ipynb #c4e8d155
+import io
 import json
 import logging
 import os
@@ -220,7 +221,7 @@ def years_of(text: str | None) -> tuple[int | None, int | None] | None:
     >>> years_of("1990:1999"), years_of("1990:"), years_of("1990")
     ((1990, 1999), (1990, None), (1990, 1990))
     """
-    from movrec.workings.core import ParameterError
+    from movrec.workings.core import ParameterError, quoted
 
     if text is None:
         return None
@@ -230,7 +231,9 @@ def years_of(text: str | None) -> tuple[int | None, int | None] | None:
     except ValueError:
         bounds = (None, None)
     if bounds == (None, None):
-        raise ParameterError(f"--years takes years such as 1990:1999, 1990: or 1990, not {text!r}.")
+        raise ParameterError(
+            f"--years takes years such as 1990:1999, 1990: or 1990, not {quoted(text)}."
+        )
     return bounds if colon else (bounds[0], bounds[0])
 
 
@@ -258,7 +261,7 @@ def weights_of(text: str | None) -> dict[str, Any] | None:
     >>> weights_of("words=2, year=0"), weights_of("theme")
     ({'words': 2.0, 'year': 0.0}, {'preset': 'theme'})
     """
-    from movrec.workings.core import ParameterError
+    from movrec.workings.core import ParameterError, quoted
     from movrec.workings.weights import PRESETS, resolve_weights
 
     if text is None:
@@ -274,7 +277,7 @@ def weights_of(text: str | None) -> dict[str, Any] | None:
         if value in (None, "") or name in weights:
             raise ParameterError(
                 f"--weights takes a preset ({', '.join(PRESETS)}), or weights with commas between "
-                f"them such as words=2,year=0, each name once; not {text!r}."
+                f"them such as words=2,year=0, each name once; not {quoted(text)}."
             )
         weights[name] = value
     resolve_weights(weights)
@@ -331,8 +334,39 @@ def given_text(text: str) -> str:
     --------
     >>> given_text("Two thieves plan one last robbery.")
     'Two thieves plan one last robbery.'
+
+    Raises
+    ------
+    ParameterError
+        More comes in than a plot may have.
     """
-    return sys.stdin.read() if text == "-" else text
+    return _readable(_from_stdin() if text == "-" else text)
+
+
+def _from_stdin() -> str:
+    """Return what comes in through stdin, which may be in UTF-8, UTF-16 or as Windows writes it."""
+    from movrec.workings.core import ParameterError
+    from movrec.workings.encodings import open_text
+    from movrec.workings.limits import MOST_TEXT
+
+    raw = getattr(sys.stdin, "buffer", None)
+    if raw is None:
+        text = sys.stdin.read(MOST_TEXT + 1)
+    else:
+        content = io.BufferedReader(io.BytesIO(raw.read(4 * MOST_TEXT + 4)))
+        text = open_text(content, "stdin").read()  # type: ignore[arg-type]
+    if len(text) > MOST_TEXT:
+        raise ParameterError(
+            f"More than {MOST_TEXT:,} characters came in, and at most so many are read: shorten it."
+        )
+    return text
+
+
+def _readable(text: str) -> str:
+    """Return a text with what is not UTF-8 in it read as Windows-1252, where it can be."""
+    from movrec.workings.encodings import as_windows_1252
+
+    return text if text.isascii() else as_windows_1252(text) or text
 
 # %% ../../nbs/workings/09_terminal.ipynb #263975a9
 def check_question(
@@ -410,8 +444,9 @@ def films_of(
     from movrec.workings.asking import ids_of
     from movrec.workings.core import QueryError
 
+    words = [_readable(word) if isinstance(word, str) else word for word in words]
     try:
-        return ids_of(recommender, words[0] if len(words) == 1 else list(words), year)
+        return ids_of(recommender, words[0] if len(words) == 1 else words, year)
     except QueryError:
         title = _title_without_quotes(recommender, words)
         if title is None:

@@ -49,6 +49,7 @@ def question_name(catalogue: Catalogue, question: Question, longest: int) -> str
 
 # %% ../../nbs/workings/10_trail.ipynb #3f023ee5
 _MOST_STEPS = 4
+_MOST_KEPT = 100  # questions that can be gone back to
 
 
 class Trail(widgets.Box):
@@ -103,6 +104,7 @@ class Trail(widgets.Box):
         """Go on to a question."""
         if question != self.current:
             self.questions.append(question)
+            del self.questions[:-_MOST_KEPT]
         self._show()
 
     def describe(self, text: str) -> None:

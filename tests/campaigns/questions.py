@@ -147,7 +147,9 @@ def main(share=1.0):
         recommender.recommend_for_text("A dog.")  # loads what is slow to load
         all_values = values(recommender.films)
         asked = questions(recommender, film)
-        every = [(name, (value,)) for name, (_, n) in asked.items() if n == 1 for value in all_values]
+        every = [
+            (name, (value,)) for name, (_, n) in asked.items() if n == 1 for value in all_values
+        ]
         n_more = max(0, 10_000 - len(every))
         names = list(asked)
         for _ in range(n_more):
