@@ -25,6 +25,7 @@ from movrec.workings.compared import (
     places_of,
 )
 from .workings.core import ModelError, check_choice, first_line
+from .workings.forks import check_not_forked
 from .workings.question import Metric, Space, sql_literal
 from .workings.words import STEMMERS, WordVectors
 
@@ -188,6 +189,7 @@ RESULT_COLUMNS = [
 
 def _connect(folder: str | os.PathLike[str]) -> Any:
     # LanceDB's core logs to stderr; the level is read once, when the library loads.
+    check_not_forked()
     os.environ.setdefault("LANCE_LOG", "error")
     os.environ.setdefault("LANCEDB_LOG", "error")
     import lancedb
@@ -287,6 +289,7 @@ class FilmTable:
     @property
     def table(self) -> Any:
         """LanceDB's own object."""
+        check_not_forked()
         if self._still_there is not None:
             self._still_there()
         return self._table
@@ -500,6 +503,8 @@ class FilmStore(FilmTable):
         """
         try:
             return cls(_connect(folder).open_table(_TABLE, version=version), still_there)
+        except ModelError:
+            raise
         except Exception as error:
             raise ModelError(
                 f"The film table in {Path(folder)} cannot be opened ({first_line(error)}): build the model again."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .core import ParameterError, check_real, nearest_name
+from .core import ParameterError, check_real, nearest_name, quoted
 
 # %% auto #0
 __all__ = ['BLOCKS', 'FURTHER_BLOCKS', 'PRESETS', 'Weights', 'resolve_weights', 'only']
@@ -70,7 +70,7 @@ def resolve_weights(weights: Weights = None, default: str = "balanced") -> dict[
     named = {"preset": weights} if isinstance(weights, str) else {} if weights is None else weights
     if not isinstance(named, Mapping):
         raise ParameterError(
-            f"weights is a preset's name or a dict such as {{'words': 2}}, not {weights!r}."
+            f"weights is a preset's name or a dict such as {{'words': 2}}, not {quoted(weights)}."
         )
     chosen = dict(_preset(named.get("preset", default)))
     for name, weight in named.items():
@@ -78,7 +78,7 @@ def resolve_weights(weights: Weights = None, default: str = "balanced") -> dict[
             continue
         if name not in (*BLOCKS, *FURTHER_BLOCKS):
             raise ParameterError(_unknown("block", name, [*BLOCKS, *FURTHER_BLOCKS]))
-        chosen[name] = check_real(f"the weight of {name!r}", weight, 0, 1000)
+        chosen[name] = check_real(f"the weight of {quoted(name)}", weight, 0, 1000)
     if not any(chosen.values()):
         raise ParameterError("All weights are 0: give at least one block a weight.")
     further = [name for name in FURTHER_BLOCKS if chosen.get(name)]
@@ -92,9 +92,9 @@ def _preset(name: object) -> dict[str, float]:
 
 
 def _unknown(what: str, name: object, known: list[str]) -> str:
-    near = nearest_name(str(name), known)
+    near = nearest_name(name, known) if isinstance(name, str) else None
     hint = f"did you mean {near}?" if near else f"choose from {', '.join(known)}."
-    return f"There is no {what} called {name!r}: {hint}"
+    return f"There is no {what} called {quoted(name)}: {hint}"
 
 
 def only(block: str) -> dict[str, float]:
