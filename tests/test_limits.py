@@ -244,7 +244,7 @@ def test_what_is_remembered_is_counted_in_bytes():
     "ask",
     [lambda r: r.recommend(862), lambda r: r.predict_genres(PLOT), lambda r: r.recommend_all(2),
      lambda r: Recommender.open(r.path)],
-    ids=["recommend", "genres", "all", "open"],
+    ids=["recommend", "genres", "open"],
 )  # fmt: skip
 def test_a_forked_child_is_told_what_to_do(small_recommender, ask):
     small_recommender.recommend(862, k=1)

@@ -68,6 +68,16 @@ def _title_field() -> widgets.Text:
         layout=widgets.Layout(width="calc(100% - 4px)", max_width="640px"),
     )
 
+
+def _found(suggest: Callable[[str, int], pd.DataFrame], text: str) -> pd.DataFrame:
+    """Return what is suggested for a text, or no films and what is told, as of too long a one."""
+    try:
+        return suggest(text, 12)
+    except MovrecError as error:
+        nothing = pd.DataFrame()
+        nothing.attrs["told"] = str(error)
+        return nothing
+
 # %% ../../nbs/workings/10_finder.ipynb #d4c80aae
 class Finder(widgets.VBox):
     """A field for a title, with suggestions below it.
@@ -136,22 +146,13 @@ class Finder(widgets.VBox):
             self.typing.cancel()
             self._hide()
         else:
-            self.typing.request(lambda: self._found(text), self._show_suggestions)
+            self.typing.request(lambda: _found(self._suggest, text), self._show_suggestions)
 
-    def _found(self, text: str) -> pd.DataFrame | MovrecError:
-        try:
-            return self._suggest(text, 12)
-        except MovrecError as error:  # as too long a title
-            return error
-
-    def _show_suggestions(self, films: pd.DataFrame | MovrecError) -> None:
-        if isinstance(films, MovrecError):
-            self._hide()
-            self.note.value = status_html(str(films))
-            return
+    def _show_suggestions(self, films: pd.DataFrame) -> None:
         self.suggestions.show(films)
         missing = len(films) == 0 and self.field.value.strip() not in ("", self._shown)
-        self.note.value = status_html("No title like that is in the catalogue.") if missing else ""
+        told = films.attrs.get("told", "No title like that is in the catalogue.")
+        self.note.value = status_html(told) if missing else ""
 
     def _on_message(self, _: Any, content: dict[str, Any], __: Any) -> None:
         if content.get("event") == "submit":
@@ -161,17 +162,15 @@ class Finder(widgets.VBox):
         """Choose the best suggestion, as Enter does; its last letters may be a moment behind the key."""
         self.typing.request(self._best, self._take, delay=0.1)
 
-    def _best(self) -> int | pd.DataFrame | MovrecError:
+    def _best(self) -> int | pd.DataFrame:
         """Return the id of the film whose name stands in the field, or what is suggested for it."""
         if self._shown_film is not None and self.field.value == self._shown:
             return self._shown_film
-        return self._found(self.field.value)
+        return _found(self._suggest, self.field.value)
 
-    def _take(self, best: int | pd.DataFrame | MovrecError) -> None:
+    def _take(self, best: int | pd.DataFrame) -> None:
         if isinstance(best, int):
             self._tell(best)
-        elif isinstance(best, MovrecError):
-            self._show_suggestions(best)
         elif len(best) and best.attrs.get("sure", 1):
             self._tell(int(best.iloc[0]["id"]))
         else:

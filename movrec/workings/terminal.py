@@ -316,7 +316,7 @@ def filters_of(
         "min_vote_count": min_votes,
     }
 
-
+# %% ../../nbs/workings/09_terminal.ipynb #term-given-code
 def given_text(text: str) -> str:
     """Return a text that was typed, or what comes in through stdin where it is a dash.
 
