@@ -18,10 +18,10 @@ from .workings.cells import UNREADABLE, is_number_or_truth, is_placeholder, is_s
 from .workings.core import CatalogueError, ParameterError, first_line, shorten
 from .workings.evidence import ParsedFilms, parse_films
 from .workings.files import read_cells
-from .workings.places import write_file
 from .workings.genre_cells import has_strange_ids
 from .workings.layouts import KAGGLE, MISSHAPEN, Layout, find_layout
 from .workings.packing import KAGGLE_FILE, check_file
+from .workings.places import write_file
 from .workings.report import REASONS, make_report, mask
 from .workings.typed_cells import as_pandas
 

@@ -30,6 +30,7 @@ from movrec.workings.core import (
     QueryError,
     Stopwatch,
     first_line,
+    quoted,
 )
 from movrec.workings.manifest import (
     MANIFEST,
@@ -211,7 +212,7 @@ class Catalogue:
 
     def _row(self, film: int) -> int:
         if film not in self._row_of:
-            message = f"No film with the id {film} is in the catalogue."
+            message = f"No film with the id {quoted(film)} is in the catalogue."
             raise QueryError(message, candidates=self.films.iloc[:0])
         return self._row_of[film]
 
@@ -241,7 +242,7 @@ class Catalogue:
         ParameterError
             `query` is neither text nor a whole number.
         """
-        if isinstance(query, (int, np.integer)) and not isinstance(query, bool):
+        if isinstance(query, (int, np.integer)) and not isinstance(query, (bool, np.timedelta64)):
             return self.films.iloc[self._row(int(query))]
         return self.films.iloc[self._titles.find(query, year)]  # type: ignore[arg-type]
 
@@ -725,4 +726,4 @@ class FilmModel(OneVersion):
         ParameterError
             The overview is empty, or the embedder knows none of its words.
         """
-        return self.read_plot(Plot(overview, title or "")).genre_table()
+        return self.read_plot(Plot(overview, "" if title is None else title)).genre_table()

@@ -18,6 +18,7 @@ from ..space import JoinedSpace, Reading, TextModel, word_fields
 from .core import ModelError
 from .embedder import load_embedder
 from .explain import WordReader
+from .forks import check_not_forked
 from .manifest import MANIFEST, parse_manifest
 from .places import real_place
 from .text import Plot, film_texts
@@ -200,6 +201,7 @@ class Parts(Opened):
 
     def read_films(self, films: pd.DataFrame) -> Reading:
         """Return what is read in the texts of films; of several threads, one reads at a time."""
+        check_not_forked()
         return self._readings.of_films(films, self.text_model)
 
     def read_plot(self, plot: Plot) -> Reading:
@@ -210,4 +212,5 @@ class Parts(Opened):
         ParameterError
             The embedder knows none of its words.
         """
+        check_not_forked()
         return self._readings.of(plot, self.text_model)
