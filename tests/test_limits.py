@@ -242,7 +242,7 @@ def test_what_is_remembered_is_counted_in_bytes():
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "ask",
-    [lambda r: r.recommend(862), lambda r: r.predict_genres(PLOT), lambda r: r.recommend_all(2),
+    [lambda r: r.recommend(862), lambda r: r.predict_genres(PLOT),
      lambda r: Recommender.open(r.path)],
     ids=["recommend", "genres", "open"],
 )  # fmt: skip
