@@ -420,12 +420,7 @@ def _add(
     tables.print_ingest_report(films, console)
     recommender = Recommender.open(model)
     added = recommender.add(films)
-    console.print(f"Added {added:,} films: the model now has {len(recommender.films):,}.")
-    ids = recommender.films["id"].tail(added)
-    if ids.tolist() != films["id"].tolist():
-        say(
-            f"Their ids are {ids.iloc[0]} to {ids.iloc[-1]}: the numbers of the file's rows were taken."
-        )
+    console.print(tables.added_text(films, recommender.films.tail(added), len(recommender.films)))
 
 
 @app.command(
