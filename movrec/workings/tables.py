@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['film_table', 'film_name', 'film_names', 'heading', 'print_films', 'print_words', 'bar_of', 'print_reasons',
-           'print_answer', 'print_ingest_report', 'print_source_reports', 'genre_table', 'measure_table', 'style_table',
-           'style_records', 'size_text', 'fact_table']
+           'print_answer', 'print_ingest_report', 'print_source_reports', 'added_text', 'genre_table', 'measure_table',
+           'style_table', 'style_records', 'size_text', 'fact_table']
 
 # %% ../../nbs/workings/09_tables.ipynb #tables-import-cell
 from collections.abc import Mapping, Sequence
@@ -371,6 +371,22 @@ def print_source_reports(films: "pd.DataFrame", console: "Console") -> None:
     for report in films.attrs.get("source_reports", []):
         for line in report.lines():
             console.print(line, markup=False)
+
+
+def added_text(given: "pd.DataFrame", stored: "pd.DataFrame", n_films: int) -> str:
+    """Return what is said of films that were added to a model.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> added_text(pd.DataFrame({"id": [1, 2]}), pd.DataFrame({"id": [21, 22]}), 22)
+    "Added 2 films: the model now has 22. Their ids are 21 to 22: the file's rows were taken."
+    """
+    text = f"Added {len(stored):,} films: the model now has {n_films:,}."
+    first, *_, last = [*stored["id"], *stored["id"].tail(1)]
+    if stored["id"].tolist() != given["id"].tolist():
+        text += f" Their ids are {first} to {last}: the file's rows were taken."
+    return text
 
 # %% ../../nbs/workings/09_tables.ipynb #2f9aeca2
 def genre_table(genres: "pd.DataFrame", least: int = 5) -> "Table":
