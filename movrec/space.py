@@ -24,6 +24,7 @@ from .workings.embedder import load_embedder, read_blocks, train_blocks, unit_ro
 from .workings.estimator import Estimator, whole
 from .workings.further import further_blocks, restore_blocks
 from .workings.genres import called_genres
+from .workings.kept_space import check_directions, check_space
 from .workings.terms import TermFeatures
 from .workings.text import DEFAULT_TEXT_FIELDS, film_texts
 from .workings.words import WordVectors, WordWeights
@@ -150,6 +151,7 @@ class SpaceLayout(Estimator):
         return described, {**means, **kept}
 
     def _restore(self, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        check_space(description, arrays)
         self.means_ = {
             name: [arrays[f"{name}_{number}"] for number in range(n)]
             for name, n in description["text"].items()
@@ -159,6 +161,7 @@ class SpaceLayout(Estimator):
         further = restore_blocks(description.get("further", {}))
         self._set_evidence(GenreBlock(**genres), always | further)
         self.directions_ = {name: arrays.get(f"{name}_directions") for name in self.layout_}
+        check_directions(self.directions_, self.layout_)
 
 # %% ../nbs/04_space.ipynb #20e7e0fd
 _LEARNED_FROM = 20_000  # films: more tell nothing new of the directions

@@ -341,7 +341,8 @@ class Answerer(FilmModel):
         ParameterError
             Nothing is asked for, a number is out of range, or none of the plot's words is known.
         """
-        return answer_question(self, question)
+        with self.telling_if_replaced():
+            return answer_question(self, question)
 
     def explain(
         self,
@@ -438,7 +439,8 @@ class Answerer(FilmModel):
         The same neighbours as `recommend` finds one by one, by blocks of a matrix product:
         the right tool for all pairs, as LanceDB is for one query.
         """
-        return batch.recommend_all(self, k, match_genres=match_genres, weights=weights)
+        with self.telling_if_replaced():
+            return batch.recommend_all(self, k, match_genres=match_genres, weights=weights)
 
     def export_recommendations(self, path: str | os.PathLike[str], k: int = 10) -> Path:
         """Write the top k of every film to a file.
@@ -460,7 +462,8 @@ class Answerer(FilmModel):
         ParameterError
             The ending is none of these, the file cannot be written, or `k` is out of range.
         """
-        return batch.export_recommendations(self, path, k)
+        with self.telling_if_replaced():
+            return batch.export_recommendations(self, path, k)
 
     def export_embeddings(self, path: str | os.PathLike[str], *, space: Space = "joined") -> Path:
         """Write every film's vector to a file.
@@ -483,4 +486,5 @@ class Answerer(FilmModel):
         ParameterError
             The ending or the space is unknown, or the file cannot be written.
         """
-        return batch.export_embeddings(self, path, space)
+        with self.telling_if_replaced():
+            return batch.export_embeddings(self, path, space)

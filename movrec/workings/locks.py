@@ -64,7 +64,7 @@ def _remove(lock_file: Path, mine: os.stat_result | None) -> None:
 
 @contextmanager
 def locked(
-    place: Path, doing: str, *, lock_file: Path | None = None, timeout: float = LOCK_TIMEOUT
+    place: Path, doing: str, *, lock_file: Path | None = None, timeout: float | None = None
 ) -> Iterator[None]:
     """Hold the one lock on a place while a block runs.
 
@@ -76,8 +76,8 @@ def locked(
         What the block does, as others are told who have to wait: "building".
     lock_file : Path, optional
         Where the lock lies; default beside the place, under its name with a dot before it.
-    timeout : float, default 10
-        Seconds to wait for somebody else.
+    timeout : float, optional
+        Seconds to wait for somebody else; default `LOCK_TIMEOUT`, ten.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def locked(
     lock_file = lock_file or place.with_name(f".{place.name}.lock")
     lock = FileLock(lock_file)
     try:
-        lock.acquire(timeout=timeout, poll_interval=0.05)
+        lock.acquire(timeout=LOCK_TIMEOUT if timeout is None else timeout, poll_interval=0.05)
     except Timeout:
         who = _signature(lock_file) or "another process"
         raise ModelError(

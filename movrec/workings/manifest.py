@@ -18,7 +18,7 @@ from typing import Any
 from .. import __version__
 from .core import CONTROL, ModelError, ParameterError, first_line, logger
 from .folders import read_bytes, sha256
-from .locks import LOCK_TIMEOUT, locked
+from .locks import locked
 from .places import reason, whole_file
 
 # %% auto #0
@@ -28,7 +28,7 @@ __all__ = ['MODEL_FORMAT', 'MANIFEST', 'PARTS', 'TABLE', 'entries_below', 'lock_
 # %% ../../nbs/workings/00_manifest.ipynb #man-entries
 MODEL_FORMAT = 4
 MANIFEST = "manifest.json"
-PARTS = ("embedder", "classifier", "space", "terms", "words", "reader")
+PARTS = ("embedder", "classifier", "space", "terms", "words", "reader", "text")
 TABLE = "films.lance"
 _LARGEST_MANIFEST = 64 * 2**20  # bytes
 _LOCK = ".lock"
@@ -56,7 +56,7 @@ def entries_below(folder: Path, below: str = "") -> Iterator[tuple[str, os.stat_
 
 
 def lock_model(
-    folder: Path, doing: str, timeout: float = LOCK_TIMEOUT
+    folder: Path, doing: str, timeout: float | None = None
 ) -> AbstractContextManager[None]:
     """Hold the lock that lies in a model folder, for whoever adds to it or replaces it.
 
@@ -230,7 +230,19 @@ _SCHEMA = {
     "build": lambda value: re.fullmatch("[0-9a-f]{32}", str(value)) is not None,
     "version": lambda value: _is_whole(value, 1),
     "files": _are_files,
+    "added": lambda value: value is None or _is_whole(value),
 }
+
+
+_OPTIONAL = {"added": None}
+
+
+def _newest_version(files: dict[str, Any]) -> int | None:
+    """Return the newest version of the film table that a manifest lists."""
+    names = (re.fullmatch(rf"{TABLE}/_versions/(\d+)\.manifest", name) for name in files)
+    numbers = [int(name[1]) for name in names if name]
+    # LanceDB counts down in its names, so that the newest stands first.
+    return max((n if n < 2**63 else 2**64 - 1 - n for n in numbers), default=None)
 
 # %% ../../nbs/workings/00_manifest.ipynb #man-parse
 def _parsed(folder: Path, content: bytes) -> dict[str, Any]:
@@ -259,8 +271,12 @@ def _parsed(folder: Path, content: bytes) -> dict[str, Any]:
             "folder again, or build the model again."
         )
     wrong = [
-        name for name, fits in _SCHEMA.items() if name not in manifest or not fits(manifest[name])
+        name
+        for name, fits in _SCHEMA.items()
+        if not fits(manifest.get(name, _OPTIONAL.get(name, ...)))
     ]
+    if not wrong and _newest_version(manifest["files"]) not in {None, manifest["version"]}:
+        wrong = ["version"]
     if wrong:
         raise ModelError(
             f"{file} is damaged ({wrong[0]} is not what it should be): build the model again."

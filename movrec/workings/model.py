@@ -32,6 +32,7 @@ from movrec.workings.core import (
     first_line,
     quoted,
 )
+from .folders import load_part, save_part
 from movrec.workings.manifest import (
     MANIFEST,
     MODEL_FORMAT,
@@ -252,6 +253,7 @@ class Catalogue:
 
 # %% ../../nbs/workings/06_model.ipynb #f7a8c888
 _LEAST_FILMS = 10
+_TEXT = "movrec text fields"
 
 
 def check_enough(films: pd.DataFrame) -> pd.DataFrame:
@@ -304,6 +306,7 @@ def _write_parts(
     store = FilmStore.create(folder, films, blocks[0], joined, words, coarse, language=language)
     clock.lap("table")
     model.save(folder)
+    save_part(folder / "text", _TEXT, {"text_fields": list(model.text_fields)}, {})
     clock.lap("files")
     manifest = new_manifest(films, model.text_fields, {**model.seconds_, **clock.seconds})
     facts = {"language": language, "blocks": model.blocks, "version": store.table.version}
@@ -453,6 +456,11 @@ def _read_whole(path: Path) -> tuple[dict[str, Any], JoinedSpace]:
     manifest = read_manifest(path)
     if not settle_table(path, manifest):
         raise ModelError(f"The model in {path} is being written to: open it again.")
+    if load_part(path / "text", _TEXT)[0].get("text_fields") != manifest["text_fields"]:
+        raise ModelError(
+            f"The text fields that {path / MANIFEST} names are not those that the model has read: "
+            "build the model again."
+        )
     return manifest, JoinedSpace.load(path / "space")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .core import ParameterError, check_whole
+from .core import CONTROL, ParameterError, check_whole
 
 if TYPE_CHECKING:
     import torch
@@ -500,7 +500,7 @@ def learned_from(
     classes, thresholds = (np.array(description[name]) for name in _DESCRIBED[:2])
     n_features, mean, scale = description["n_features_in_"], arrays["mean"], arrays["scale"]
     wanted = sorted({*classes.ravel().tolist()}) if recipe.classes is None else list(recipe.classes)
-    if classes.dtype.kind != "U" or classes.tolist() != wanted:
+    if classes.dtype.kind != "U" or classes.tolist() != wanted or any(map(CONTROL.search, wanted)):
         raise ValueError("its genres are no names in order")
     if thresholds.shape != classes.shape or not ((thresholds >= 0) & (thresholds < 1)).all():
         raise ValueError("its thresholds are no probabilities")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..space import JoinedSpace, Reading, TextModel, word_fields
-from .core import ModelError
+from .core import ModelError, MovrecError
 from .embedder import load_embedder
 from .explain import WordReader
 from .forks import check_not_forked
@@ -116,6 +118,18 @@ class Opened:
             raise ModelError(
                 f"The model in {self.path} has been replaced since it was opened: open it again."
             )
+
+    @contextmanager
+    def telling_if_replaced(self) -> Iterator[None]:
+        """Say that the model has been replaced, where that is why something else failed."""
+        try:
+            yield
+        except MovrecError:
+            raise
+        except Exception:  # files that have gone in the middle of a question
+            self._seen = None
+            self.still_there()
+            raise
 
     def part(self, name: str) -> Path:
         """Return the folder of a part, of the model that was opened and no other."""

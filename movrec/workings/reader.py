@@ -21,6 +21,7 @@ from .core import UNDECODABLE, ModelError, ParameterError, first_line
 from .embedder import unit_rows
 from .estimator import TextTransformer
 from .folders import sha256
+from .kept import kept_array
 from .text import check_texts
 
 # %% auto #0
@@ -299,9 +300,11 @@ class StaticReader(TextTransformer):
     def _restore(self, description: dict[str, Any], arrays: dict[str, Any]) -> None:
         if not has_model2vec():
             raise ModelError(_NO_MODEL2VEC)
-        tokenizer = arrays["tokenizer"].tobytes().decode("utf-8")
-        normalize = bool(description["normalize"])
-        self._set(PieceTable(arrays["numbers"], arrays["scale"], tokenizer, normalize))
+        letters = kept_array(arrays, "tokenizer", (None,), np.uint8, 0, 255)
+        tokenizer = letters.tobytes().decode("utf-8")
+        numbers = kept_array(arrays, "numbers", (None, None), np.int8, -128, 127)
+        scale = kept_array(arrays, "scale", (len(numbers),), low=0)
+        self._set(PieceTable(numbers, scale, tokenizer, description["normalize"] is True))
 
 # %% ../../nbs/workings/02_reader.ipynb #be9c324c
 def default_reader() -> StaticReader | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .core import ParameterError
 from .estimator import TextTransformer, whole
+from .kept import kept_array, kept_number, kept_words
 from .text import check_texts, tokenize
 
 if TYPE_CHECKING:
@@ -191,9 +192,11 @@ class TermFeatures(TextTransformer):
         return description, {**arrays, "mean": self.mean_}
 
     def _restore(self, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        self.vocabulary_, self.scale_ = description["vocabulary"], description["scale"]
-        self.idf_, self.mean_ = arrays["idf"], arrays["mean"]
-        self.components_ = _laid_out(arrays["components"])
-        if self.components_.shape != (len(self.mean_), len(self.vocabulary_)):
-            raise ValueError("its arrays do not fit its words")
+        self.vocabulary_ = kept_words(description["vocabulary"], "vocabulary")
+        self.scale_ = kept_number(description["scale"], "scale", 1e-12)
+        n = len(self.vocabulary_)
+        self.idf_ = kept_array(arrays, "idf", (n,), low=0, high=1e3)
+        self.mean_ = kept_array(arrays, "mean", (None,))
+        components = kept_array(arrays, "components", (len(self.mean_), n), np.float16)
+        self.components_ = _laid_out(components)
         self._vectorizer = _fitted_tfidf(self.vocabulary_, self.idf_)

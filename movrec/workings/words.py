@@ -18,6 +18,7 @@ import numpy as np
 
 from .core import ParameterError, quoted
 from .estimator import Estimator
+from .kept import kept_array, kept_whole, kept_words
 from .languages import GIVEN_NAMES, function_words, guess_language
 from .limits import Remembered
 from .text import check_texts, plain_text
@@ -363,7 +364,10 @@ class WordWeights(Estimator):
         return {**description, "stems": list(self.texts_with_)}, {"counts": counts}
 
     def _restore(self, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        self.language_, self.n_texts_ = description["language"], description["n_texts"]
-        if len(description["stems"]) != len(arrays["counts"]):
-            raise ValueError("its counts do not fit its words")
-        self.texts_with_ = dict(zip(description["stems"], arrays["counts"].tolist()))
+        self.language_ = description["language"]
+        if self.language_ is not None and self.language_ not in STEMMERS:
+            raise ValueError("its language is none that has stems")
+        self.n_texts_ = kept_whole(description["n_texts"], "number of texts", 1)
+        stems = kept_words(description["stems"], "stems")
+        counts = kept_array(arrays, "counts", (len(stems),), np.int64, 1, self.n_texts_)
+        self.texts_with_ = dict(zip(stems, counts.tolist()))

@@ -1,0 +1,859 @@
+"""Model folders that change, and model folders from somebody else: what docs/promises.md says of them."""
+
+import json
+import logging
+import os
+import pickle
+import random
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "tests" / "campaigns"))
+
+import small
+
+from movrec import Doc2VecEmbedder, ModelError, ParameterError, Recommender
+from movrec.workings import locks, model, parts
+from movrec.workings.film_map import film_map
+from movrec.workings.folders import load_part, save_part
+from movrec.workings.locks import locked
+from movrec.workings.manifest import drop_newer, lock_model, parse_manifest
+from movrec.workings.places import write_file
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """A model of 40 films. Copy it before you change it."""
+    path = tmp_path_factory.mktemp("base") / "model"
+    small.build(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory):
+    """Another model of 40 films, to be put in the place of the first."""
+    path = tmp_path_factory.mktemp("other") / "model"
+    small.build(path, 50, 90, seed=2)
+    return path
+
+
+@pytest.fixture
+def folder(base, tmp_path):
+    return shutil.copytree(base, tmp_path / "model")
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(locks, "LOCK_TIMEOUT", 0.2)
+
+
+class Untrained(Doc2VecEmbedder):
+    def fit(self, texts, y=None):
+        raise AssertionError("it must not come to training")
+
+    fit_blocks = fit
+
+
+def build_untrained(path):
+    return Recommender.build(small.films(0, 40), path, embedder=Untrained(8, progress=False))
+
+
+def listing(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "latest_version_hint.json"
+    }
+
+
+# ---- films that are added: all or nothing --------------------------------------------------------
+
+
+def test_a_killed_add_leaves_the_model_as_it_was(folder, tmp_path, monkeypatch, caplog):
+    # What lies in the folder between the table's commit and the manifest is what a kill leaves.
+    def manifest_after_a_look(place, manifest):
+        shutil.copytree(place, tmp_path / "killed")
+        return write(place, manifest)
+
+    write = model.write_manifest
+    monkeypatch.setattr(model, "write_manifest", manifest_after_a_look)
+    before = contents(folder)
+    assert Recommender.open(folder).add(small.films(100, 102)) == 2
+    killed = tmp_path / "killed"
+    assert len(contents(killed)) > len(before)
+    with caplog.at_level(logging.WARNING, logger="movrec"):
+        opened = Recommender.open(killed)
+    assert len(opened.films) == 40 and "removed" in caplog.text
+    (killed / ".lock").unlink(missing_ok=True)
+    assert contents(killed) == before
+    monkeypatch.undo()
+    assert opened.add(small.films(100, 102)) == 2
+    assert len(Recommender.open(killed).films) == 42
+    assert len(Recommender.open(folder).films) == 42
+
+
+@pytest.mark.parametrize("step", ["add", "write_manifest"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_an_add_that_fails_changes_nothing(folder, monkeypatch, step, error):
+    def fail(*_, **__):
+        raise error
+
+    def add_and_fail(store, *rows):
+        add(store, *rows)
+        raise error
+
+    recommender = Recommender.open(folder)
+    before, answers = contents(folder), small.asked(recommender)
+    add = model.FilmStore.add
+    with monkeypatch.context() as failing:
+        if step == "add":
+            failing.setattr(model.FilmStore, "add", add_and_fail)
+        else:
+            failing.setattr(model, "write_manifest", fail)
+        with pytest.raises((ModelError, KeyboardInterrupt)) as caught:
+            recommender.add(small.films(100, 102))
+    if caught.type is ModelError:
+        assert small.is_one_sentence(caught.value) and "No space left" in str(caught.value)
+    assert contents(folder) == before
+    assert small.asked(recommender) == answers == small.asked(Recommender.open(folder))
+    assert recommender.add(small.films(100, 102)) == 2 and len(recommender.films) == 42
+
+
+def test_an_add_that_fails_after_the_manifest_is_an_add(folder, monkeypatch):
+    def write_and_fail(place, manifest):
+        write(place, manifest)
+        raise OSError(5, "Input/output error")
+
+    write, recommender = model.write_manifest, Recommender.open(folder)
+    with monkeypatch.context() as failing:
+        failing.setattr(model, "write_manifest", write_and_fail)
+        with pytest.raises(ModelError):
+            recommender.add(small.films(100, 102))
+    assert len(Recommender.open(folder).films) == 42
+    assert recommender.add(small.films(102, 103)) == 1 and len(recommender.films) == 43
+
+
+def test_only_what_is_new_is_hashed(folder, monkeypatch):
+    recommender, hashed = Recommender.open(folder), []
+    monkeypatch.setattr(
+        "movrec.workings.manifest.sha256", lambda path: hashed.append(path.name) or "0" * 64
+    )
+    recommender.add(small.films(100, 102))
+    assert 0 < len(hashed) < 6
+
+
+def test_two_who_add(folder):
+    one, two = Recommender.open(folder), Recommender.open(folder)
+    assert one.add(small.films(100, 102)) == 2
+    assert len(two.films) == 40 and small.asked(two)  # it goes on with what it opened
+    with pytest.raises(ValueError, match="in the catalogue already"):
+        two.add(small.films(101, 103))
+    assert two.add(small.films(102, 104)) == 2
+    assert one.add(small.films(104, 105)) == 1
+    opened = Recommender.open(folder)
+    assert len(opened.films) == 45 == opened.manifest["films"] == opened.store.table.count_rows()
+    assert opened.films["id"].is_unique and opened.manifest["added"] == 5
+
+
+def test_a_table_is_not_written_past_movrec(folder):
+    opened = Recommender.open(folder)
+    with pytest.raises(ValueError):
+        opened.store.table.delete("true")
+    assert len(Recommender.open(folder).films) == 40
+
+
+def test_two_threads_add_to_one_model(folder):
+    recommender, errors = Recommender.open(folder), []
+
+    def add(first):
+        try:
+            recommender.add(small.films(first, first + 2))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=add, args=(first,)) for first in (100, 102, 104)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert len(Recommender.open(folder).films) == 46 == len(recommender.films)
+
+
+# ---- the manifest lists what movrec wrote --------------------------------------------------------
+
+
+def test_what_lies_about_does_no_harm(folder):
+    strangers = [
+        *[".DS_Store", "films.lance/.DS_Store", "films.lance/data/._x", "embedder/Thumbs.db"],
+        *["manifest.json.part", "map-6.npy", ".map-6.0123abcd.part.npy", "notes.txt", "space/x.py"],
+    ]
+    for round_ in (b"one", b"two", None):
+        for name in strangers:
+            if round_ is None:
+                (folder / name).unlink()
+            else:
+                (folder / name).write_bytes(round_)
+        recommender = Recommender.open(folder)
+        if round_ == b"one":
+            recommender.add(small.films(100, 102))
+            assert not set(strangers) & recommender.manifest["files"].keys()
+        assert len(recommender.films) == 42
+    assert (folder / "manifest.json").exists()
+
+
+def test_a_map_is_no_part_of_the_model(folder):
+    recommender = Recommender.open(folder)
+    places = film_map(recommender)
+    recommender.add(small.films(100, 102))
+    (kept,) = folder.glob("map-*")
+    assert film_map(recommender).shape == (42, 2)
+    kept.unlink()
+    opened = Recommender.open(folder)
+    for hostile in (b"x" * 10, b"\xff" * 8 + b"{}", np.ones((40, 2)).tobytes()):
+        for kept in folder.glob("map-*"):
+            kept.write_bytes(hostile)
+        assert film_map(opened).shape == (42, 2)
+    assert places.shape == (40, 2)
+
+
+# ---- a model that is replaced while somebody has it open -----------------------------------------
+
+
+def replace(folder, other):
+    """What a build does at its end."""
+    shutil.rmtree(folder)
+    shutil.copytree(other, folder)
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["opened", "asked before"])
+def test_a_model_that_was_replaced(folder, other, used):
+    recommender = Recommender.open(folder)
+    answers = small.asked(recommender) if used else None
+    replace(folder, other)
+    now = contents(folder)
+    first = int(recommender.films["id"].iloc[0])
+    doors = [
+        lambda: recommender.recommend(first, k=5)["id"].tolist(),
+        lambda: recommender.recommend_for_text(small.PLOT, k=5)["id"].tolist(),
+        lambda: recommender.predict_genres(small.PLOT)["probability"].round(4).tolist(),
+        lambda: recommender.search("family", k=3)["id"].tolist(),
+        lambda: recommender.recommend_all(2),
+        lambda: recommender.export_embeddings(folder.parent / "x.csv"),
+        lambda: recommender.explain(first, int(recommender.films["id"].iloc[1])),
+        lambda: recommender.text_model,
+        lambda: recommender.words,
+        lambda: recommender.reader,
+        lambda: film_map(recommender),
+    ]
+    for number, door in enumerate(doors):
+        try:
+            found = door()
+        except ModelError as error:
+            assert small.is_one_sentence(error) and "open it again" in str(error), error
+        else:
+            assert used, number
+            assert number > 3 or found == answers[number]
+    with pytest.raises(ModelError, match="has been replaced since it was opened: open it again"):
+        recommender.add(small.films(100, 102))
+    assert contents(folder) == now
+    with pytest.raises(ModelError, match="replaced"):
+        pickle.loads(pickle.dumps(recommender))
+    assert len(Recommender.open(folder).films) == 40
+
+
+def test_a_model_that_has_gone(folder):
+    recommender = Recommender.open(folder)
+    shutil.rmtree(folder)
+    for door in (lambda: recommender.recommend_for_text(small.PLOT), lambda: recommender.words):
+        with pytest.raises(ModelError, match="no longer what was opened"):
+            door()
+
+
+def test_a_file_that_goes_in_the_middle_of_a_question(folder, other, monkeypatch):
+    recommender = Recommender.open(folder)
+    first = int(recommender.films["id"].iloc[0])
+
+    def gone(*_):
+        replace(folder, other)
+        raise RuntimeError("lance error: Not found: films.lance/data/1.lance")
+
+    monkeypatch.setattr("movrec.workings.answers.understand", gone)
+    with pytest.raises(ModelError, match="has been replaced"):
+        recommender.recommend(first)
+
+
+def test_a_model_is_opened_while_it_is_replaced(folder, other, monkeypatch):
+    # The first look falls into the old model, the second into none, the third into the new one.
+    read, looks = model.read_manifest, []
+
+    def replaced_meanwhile(path):
+        looks.append(path)
+        if len(looks) == 1:
+            shutil.rmtree(folder)
+        elif len(looks) == 2:
+            shutil.copytree(other, folder)
+            raise ModelError("a file is missing")
+        return read(path)
+
+    monkeypatch.setattr(model, "read_manifest", replaced_meanwhile)
+    assert len(Recommender.open(folder).films) == 40 and len(looks) == 3
+
+
+def test_a_link_may_lead_elsewhere_one_day(folder, other, tmp_path):
+    link = tmp_path / "current"
+    link.symlink_to(folder.name)
+    recommender = Recommender.open(link)
+    link.unlink()
+    link.symlink_to(other)
+    first = int(recommender.films["id"].iloc[0])
+    assert len(recommender.recommend(first, k=3)) == 3 and recommender.words.n_texts_ == 40
+
+
+# ---- one writer at a time ------------------------------------------------------------------------
+
+
+def test_who_comes_second_is_told_by_whom(folder, impatient):
+    with lock_model(folder, "adding films"):
+        for write in (lambda: Recommender.open(folder).add(small.films(100, 101)),
+                      lambda: build_untrained(folder)):  # fmt: skip
+            with pytest.raises(ModelError) as caught:
+                write()
+            assert small.is_one_sentence(caught.value)
+            assert "adding films since" in str(caught.value)
+            assert f"process {os.getpid()}" in str(caught.value)
+        assert len(Recommender.open(folder).films) == 40  # reading goes on
+    with locked(folder, "building"), pytest.raises(ModelError, match="building since"):
+        build_untrained(folder)
+    assert ".lock" not in os.listdir(folder)
+    assert os.listdir(folder.parent) == [folder.name]
+
+
+def test_a_lock_goes_with_its_process(folder):
+    script = """
+import sys, time
+from pathlib import Path
+from movrec.workings.manifest import lock_model
+with lock_model(Path(sys.argv[1]), "adding films"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(folder)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(ModelError, match=f"process {holder.pid}"), lock_model(folder, "", 0.1):
+        pass
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    assert Recommender.open(folder).add(small.films(100, 101)) == 1
+    assert ".lock" not in os.listdir(folder)
+
+
+def test_an_open_between_two_moves_waits_for_the_builder(base, tmp_path):
+    place = tmp_path / "model"
+    shutil.copytree(base, tmp_path / ".model.0123abcd.old.part")
+    shutil.copytree(base, tmp_path / ".model.0123abcd.part")
+    moved = []
+
+    def finish():
+        time.sleep(0.5)
+        (tmp_path / ".model.0123abcd.part").rename(place)
+        moved.append(True)
+
+    with locked(place, "building"):
+        thread = threading.Thread(target=finish)
+        thread.start()
+        opened = Recommender.open(place)
+        assert moved and len(opened.films) == 40
+        thread.join()
+    Recommender.open(place)  # by now the builder is dead
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_two_exports_to_one_file(tmp_path, impatient):
+    path = tmp_path / "films.csv"
+    with write_file(path) as first:
+        first.write_text("one")
+        with pytest.raises(ModelError, match="writing since"), write_file(path):
+            pass
+    assert path.read_text() == "one" and os.listdir(tmp_path) == ["films.csv"]
+    (tmp_path / ".films.0123abcd.part.csv").touch()
+    (tmp_path / ".films.v2.0123abcd.part.csv").touch()
+    with write_file(path) as second:
+        second.write_text("two")
+    assert path.read_text() == "two"
+    assert sorted(os.listdir(tmp_path)) == [".films.v2.0123abcd.part.csv", "films.csv"]
+
+
+def test_a_file_on_a_link_and_on_what_is_no_file(tmp_path):
+    (tmp_path / "link.csv").symlink_to("films.csv")
+    with pytest.raises(ParameterError, match="leads nowhere"), write_file(tmp_path / "link.csv"):
+        pass
+    (tmp_path / "films.csv").write_text("old")
+    with write_file(tmp_path / "link.csv") as part:
+        part.write_text("new")
+    assert (tmp_path / "link.csv").is_symlink() and (tmp_path / "films.csv").read_text() == "new"
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(OSError, match="no file"), write_file(tmp_path / "pipe.csv"):
+        pass
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe.csv").st_mode)
+
+
+# ---- what a build may replace, and where ---------------------------------------------------------
+
+
+def test_a_folder_of_somebody_else_stays(tmp_path):
+    site = tmp_path / "site"
+    (site / "src").mkdir(parents=True)
+    (site / "src" / "main.js").write_text("a year's work")
+    for text in (
+        '{"name": "My app", "icons": []}',
+        "{",
+        '{"format": 4, "movrec": "1", "files": {}}',
+    ):
+        (site / "manifest.json").write_text(text)
+        before = contents(site)
+        with pytest.raises(ParameterError) as caught:
+            build_untrained(site)
+        assert small.is_one_sentence(caught.value)
+        assert contents(site) == before
+
+
+@pytest.mark.parametrize("name", ["ratings.txt", "embedder/notes.txt", "films.lance/x", "src/a.js"])
+def test_what_a_person_keeps_in_a_model_folder_stays(folder, name):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("mine")
+    with pytest.raises(ParameterError, match="which is no part of a model"):
+        build_untrained(folder)
+    assert (folder / name).read_text() == "mine"
+
+
+def test_a_damaged_model_and_one_that_was_looked_at_are_replaced(folder, tmp_path):
+    for name in (".DS_Store", "map-40.npy", "films.lance/data/1.lance", "films.lance/.DS_Store"):
+        (folder / name).write_text("x")
+    (folder / "manifest.json").write_bytes(b"\0damaged")
+    small.build(folder, 0, 30)
+    assert len(Recommender.open(folder).films) == 30 and os.listdir(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize(
+    "path, said",
+    [
+        (None, "must be a path"),
+        (7, "must be a path"),
+        ("", "cannot be called"),
+        ("a\0b", "cannot be called"),
+        (".", "the folder that you are in"),
+        ("..", "the folder that you are in"),
+        ("file", "is a file"),
+        ("file/below/it", "which is a file"),
+        ("nowhere", "leads nowhere"),
+        ("circle", "leads nowhere"),
+        ("mounted", "mounted volume"),
+        ("x" * 300, "name too long"),
+    ],
+)
+def test_a_place_is_looked_at_before_training(tmp_path, monkeypatch, path, said):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    (here / "file").write_text("mine")
+    (here / "mounted").mkdir()
+    (here / "nowhere").symlink_to("not there")
+    (here / "circle").symlink_to("circle")
+    is_mount = os.path.ismount
+    monkeypatch.setattr(os.path, "ismount", lambda p: str(p).endswith("mounted") or is_mount(p))
+    before = sorted(os.listdir(here))
+    with pytest.raises((ParameterError, ModelError), match=f"(?i){said}") as caught:
+        build_untrained(path)
+    assert small.is_one_sentence(caught.value)
+    assert sorted(os.listdir(here)) == before and (here / "file").read_text() == "mine"
+
+
+def test_a_place_that_may_not_be_written(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may everything
+    for path in (folder, tmp_path / "new", tmp_path / "deep" / "er"):
+        with pytest.raises(ParameterError, match="may not be written"):
+            build_untrained(path)
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_of_a_link_the_target_is_replaced(base, tmp_path):
+    (tmp_path / "disk").mkdir()
+    shutil.copytree(base, tmp_path / "disk" / "model")
+    (tmp_path / "model").symlink_to("disk/model")
+    small.build(tmp_path / "model", 0, 30)
+    assert (tmp_path / "model").is_symlink() and os.listdir(tmp_path / "disk") == ["model"]
+    assert sorted(os.listdir(tmp_path)) == ["disk", "model"]
+    assert len(Recommender.open(tmp_path / "disk" / "model").films) == 30
+
+
+@pytest.mark.parametrize("name", ["films.v2", "m[1]", "m*", "m?", "[!x]", "-rf", "mö del"])
+def test_leftovers_are_found_by_exact_names(base, tmp_path, name):
+    mine = tmp_path / f".{name}.0123abcd.old.part"
+    shutil.copytree(base, mine)
+    others = [tmp_path / f".films.v2x.0123abcd.{end}" for end in ("part", "old.part")]
+    others += [tmp_path / f".{name}.0123abc.part", tmp_path / f".{name}.0123abcd.part.txt"]
+    for path in others:
+        path.mkdir()
+    for wrong in ("films", "*", "m", "[m]"):
+        if wrong != name:
+            with pytest.raises(ModelError, match="There is no model folder"):
+                Recommender.open(tmp_path / wrong)
+    assert mine.exists()
+    assert len(Recommender.open(tmp_path / name).films) == 40
+    assert not mine.exists() and all(path.exists() for path in others)
+
+
+def test_what_dead_writers_leave_is_removed_at_the_next_start(folder, tmp_path):
+    (tmp_path / ".model.0123abcd.part" / "space").mkdir(parents=True)
+    (tmp_path / ".model.89abcdef.old.part").mkdir()
+    Recommender.open(folder)
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_half_deleted_model_is_not_put_back(base, tmp_path, monkeypatch):
+    # Killed while the old one is deleted; then somebody removes the new one by hand.
+    place = shutil.copytree(base, tmp_path / "model")
+    seen = []
+
+    def not_deleted(path, **_):
+        seen.append(path)
+
+    with monkeypatch.context() as killed:
+        killed.setattr("movrec.workings.places.shutil.rmtree", not_deleted)
+        small.build(place, 0, 30)
+    left = [name for name in os.listdir(tmp_path) if name != "model"]
+    assert seen and left and not [name for name in left if name.endswith(".old.part")]
+    shutil.rmtree(place)
+    with pytest.raises(ModelError, match="There is no model folder"):
+        Recommender.open(place)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o002])
+def test_files_have_the_rights_of_the_umask(tmp_path, umask):
+    old = os.umask(umask)
+    try:
+        save_part(tmp_path / "part", "mean", {}, {"mean": np.ones(2)})
+        with write_file(tmp_path / "films.csv") as part:
+            part.write_text("id")
+    finally:
+        os.umask(old)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o666 & ~umask}
+
+
+def test_every_file_of_a_model_can_be_read_by_others(base):
+    modes = {path.stat().st_mode & 0o777 for path in base.rglob("*") if path.is_file()}
+    umask = os.umask(0)
+    os.umask(umask)
+    assert modes == {0o666 & ~umask}
+
+
+# ---- a model folder from somebody else -----------------------------------------------------------
+
+
+def plant(folder, tmp_path, change):
+    """Change a copy of a model past movrec, and put the files that are new there into the model."""
+    import lancedb
+
+    elsewhere = shutil.copytree(folder, tmp_path / "elsewhere")
+    change(lancedb.connect(str(elsewhere)).open_table("films"))
+    new = contents(elsewhere).keys() - contents(folder).keys()
+    for name in new:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(elsewhere / name, folder / name)
+    return new
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.delete("id > 0"),
+        lambda table: table.update(values={"title": "'PLANTED'"}),
+        lambda table: table.add(table.to_arrow().slice(0, 2)),
+    ],
+)
+@pytest.mark.parametrize("read_only", [False, True])
+def test_planted_files_of_the_table_are_not_read(
+    folder, tmp_path, change, read_only, monkeypatch, caplog
+):
+    answers = small.asked(Recommender.open(folder))
+    before = contents(folder)
+    assert len(plant(folder, tmp_path, change)) >= 2
+    if read_only:
+        monkeypatch.setattr(
+            "movrec.workings.manifest.drop_newer", lambda *_: (_ for _ in ()).throw(OSError(30, ""))
+        )
+    opened = Recommender.open(folder)
+    assert small.asked(opened) == answers and "PLANTED" not in set(opened.films["title"])
+    assert read_only or (contents(folder) == before and "removed" in caplog.text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["_versions/18446744073709551600.manifest", "_versions/1.manifest", "data/x.lance"],
+        *["_indices/x/index.idx", "_deletions/x.arrow", "_transactions/9.txn"],
+        *["_versions/latest_version_hint.json"],
+    ],
+)
+def test_junk_among_the_files_of_the_table(folder, name):
+    (folder / "films.lance" / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / "films.lance" / name).write_bytes(b"[" * 100_000)
+    assert small.asked(Recommender.open(folder))
+
+
+@pytest.mark.parametrize("name", ["_refs/branches/x.json", "_latest.manifest", "notes.txt"])
+def test_what_movrec_never_writes_among_them(folder, name):
+    (folder / "films.lance" / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / "films.lance" / name).write_text("{}")
+    with pytest.raises(ModelError, match="is no part of the model"):
+        Recommender.open(folder)
+
+
+def test_no_bit_of_the_manifest_changes_unnoticed(folder):
+    file = folder / "manifest.json"
+    content, rng = file.read_bytes(), random.Random(1)
+    for _ in range(1000):
+        place, bit = rng.randrange(len(content)), 1 << rng.randrange(8)
+        file.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
+        with pytest.raises(ModelError) as caught:
+            parse_manifest(folder)
+        assert small.is_one_sentence(caught.value), caught.value
+    for other_ in (
+        content.replace(b"\n", b"\r\n"),
+        content + b" ",
+        content[:-1],
+        b"[" * 10**6,
+        b"\xff",
+    ):
+        file.write_bytes(other_)
+        with pytest.raises(ModelError):
+            parse_manifest(folder)
+    file.write_bytes(content)
+    assert Recommender.open(folder)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["/proc/kmsg", "../../../../../../../../proc/kmsg", "/dev/zero", "space/../../x", "C:\\x"],
+        *[
+            "embedder/../manifest.json",
+            "space//part.json",
+            "films.lance/_refs/x",
+            "\x1b[31mred",
+            "",
+        ],
+    ],
+)
+def test_a_manifest_names_files_of_the_model_only(folder, name):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name] = {"bytes": 0, "sha256": "0" * 64}
+    small.write_json_manifest(folder / "manifest.json", manifest)
+    with pytest.raises(ModelError, match="is damaged") as caught:
+        Recommender.open(folder)
+    assert small.is_one_sentence(caught.value)
+
+
+@pytest.mark.parametrize("what", ["link", "link to a folder", "pipe", "folder", "device"])
+@pytest.mark.parametrize("name", ["space/part.json", "manifest.json", "words/arrays.safetensors"])
+def test_only_regular_files_are_opened(folder, tmp_path, what, name):
+    file = folder / name
+    elsewhere = tmp_path / "elsewhere"
+    if what == "link to a folder":
+        if file.parent == folder:
+            pytest.skip("the model folder itself may be a link")
+        shutil.move(file.parent, elsewhere)
+        file.parent.symlink_to(elsewhere)
+    elif what == "link":
+        shutil.move(file, elsewhere)
+        file.symlink_to(elsewhere)
+    else:
+        file.unlink()
+        if what == "pipe":
+            os.mkfifo(file)
+        elif what == "folder":
+            file.mkdir()
+        else:
+            file.symlink_to("/dev/zero")
+    with pytest.raises(ModelError) as caught:
+        Recommender.open(folder)
+    assert small.is_one_sentence(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        *[("films", 10**12), ("films", -1), ("films", "40"), ("films", True), ("version", 5)],
+        *[("version", 99), ("version", None), ("genres", 1.5), ("years", [1990]), ("years", "x")],
+        *[("text_fields", []), ("text_fields", "title"), ("text_fields", [1]), ("build", "x")],
+        *[("movrec", "\x1b]0;title\x07"), ("created", "a\nb"), ("python", "x" * 10_000)],
+        *[("packages", {"torch": "\x1b[31m"}), ("seconds", {"table": float("nan")}), ("files", [])],
+        *[("language", ["english"]), ("blocks", None), ("rows_read", -5), ("added", "many")],
+    ],
+)
+def test_a_manifest_that_fits_and_says_what_cannot_be(folder, name, value):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest[name] = value
+    small.write_json_manifest(folder / "manifest.json", manifest)
+    with pytest.raises(ModelError) as caught:
+        Recommender.open(folder)
+    assert small.is_one_sentence(caught.value), repr(str(caught.value))
+
+
+def test_a_newer_format_with_escape_codes(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest.update(format="\x1b[31m9", movrec="\x1b]0;x\x07")
+    small.write_json_manifest(folder / "manifest.json", manifest)
+    with pytest.raises(ModelError, match="has format") as caught:
+        Recommender.open(folder)
+    assert small.is_one_sentence(caught.value)
+
+
+@pytest.mark.parametrize("fields", [["overview"], ["overview", "title"], ["title", "nonsense"]])
+def test_changed_text_fields_are_noticed(folder, fields):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["text_fields"] = fields
+    small.write_json_manifest(folder / "manifest.json", manifest)
+    with pytest.raises(ModelError, match="text"):
+        small.asked(Recommender.open(folder))
+
+
+HOSTILE = {
+    "rarity of a genre": ("space", lambda d, a: d["evidence"][0]["rarity_"].update(Drama="x")),
+    "an enormous block": ("space", lambda d, a: d["evidence"][1].update(size=10**12)),
+    "a mean of NaN": ("space", lambda d, a: a.update(plot_0=a["plot_0"] * np.nan)),
+    "deep JSON": ("words", lambda d, a: d.update(n_texts=json.loads("[" * 400 + "]" * 400))),
+    "no number of texts": ("words", lambda d, a: d.update(n_texts="é")),
+    "counts of 10^18": ("words", lambda d, a: a.update(counts=a["counts"] + 10**18)),
+    "words twice": ("terms", lambda d, a: d.update(vocabulary=d["vocabulary"] * 2)),
+    "a scale of text": ("terms", lambda d, a: d.update(scale="")),
+    "a shape of 10^12": ("terms", lambda d, a: a.update(mean=np.empty((0, 10**12), np.uint8))),
+    "a tokenizer of junk": (
+        "reader",
+        lambda d, a: a.update(tokenizer=np.full(9000, 123, np.uint8)),
+    ),
+    "a vocabulary of 10^12": ("embedder", lambda d, a: d["parameters"].update(vector_size=10**12)),
+    "a wide network": ("classifier", lambda d, a: d["parameters"].update(hidden=[10**12])),
+    "no features": ("classifier", lambda d, a: d.update(n_features_in_=0)),
+    "red genres": ("classifier", lambda d, a: d["classes_"].__setitem__(0, "\x1b[31mred")),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_part_is_refused_in_one_sentence(folder, what):
+    part, change = HOSTILE[what]
+    small.change_part(folder / part, change)
+    small.with_fitting_checksums(folder)
+    with pytest.raises(ModelError) as caught:
+        small.asked(Recommender.open(folder))
+    assert small.is_one_sentence(caught.value), repr(str(caught.value))
+
+
+def hostile_header(header, size=0):
+    text = json.dumps(header).encode() if not isinstance(header, bytes) else header
+    return len(text).to_bytes(8, "little") + text + b"\0" * size
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"\xff" * 8, b"\xff" * 7 + b"\x7f", (10**12).to_bytes(8, "little") + b"{}",
+        hostile_header(b"[" * 50_000), hostile_header({"counts": 1}), hostile_header(b"{"),
+        hostile_header({"counts": {"dtype": "I64", "shape": [10**12], "data_offsets": [0, 8 * 10**12]}}),
+        hostile_header({"counts": {"dtype": "I64", "shape": [10**12], "data_offsets": [0, 8]}}, 8),
+        hostile_header({"counts": {"dtype": "I64", "shape": [2**62, 4], "data_offsets": [0, 8]}}, 8),
+        hostile_header({"counts": {"dtype": "?", "shape": [1], "data_offsets": [0, 8]}}, 8),
+        hostile_header({"counts": {"dtype": "I64", "shape": [-1], "data_offsets": [8, 0]}}, 8),
+    ],
+)  # fmt: skip
+def test_a_hostile_header_of_arrays(folder, content):
+    file = folder / "words" / "arrays.safetensors"
+    file.write_bytes(content)
+    part = json.loads((folder / "words" / "part.json").read_text())
+    part["sha256"]["arrays.safetensors"] = small.hashlib.sha256(content).hexdigest()
+    (folder / "words" / "part.json").write_text(json.dumps(part))
+    small.with_fitting_checksums(folder)
+    with pytest.raises(ModelError) as caught:
+        small.asked(Recommender.open(folder))
+    assert small.is_one_sentence(caught.value), repr(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"kind": ' + "9" * 5000 + "}", '{"kind": "\\u001b[31m"}', "\0", "{}", "1"],
+)
+def test_a_hostile_description(folder, text):
+    (folder / "words" / "part.json").write_text(text)
+    small.with_fitting_checksums(folder)
+    with pytest.raises(ModelError) as caught:
+        small.asked(Recommender.open(folder))
+    assert small.is_one_sentence(caught.value), repr(str(caught.value))
+
+
+def test_films_of_a_hostile_table(folder, tmp_path):
+    import lancedb
+
+    changes = {
+        "one id twice": lambda table: table.add(table.to_arrow().slice(0, 1)),
+        "a column less": lambda table: table.drop_columns(["tagline"]),
+        "a column more": lambda table: table.add_columns({"x": "1"}),
+        "no films": lambda table: table.delete("true"),
+    }
+    for number, (what, change) in enumerate(changes.items()):
+        place = shutil.copytree(folder, tmp_path / str(number))
+        table = lancedb.connect(str(place)).open_table("films")
+        change(table)
+        manifest = json.loads((place / "manifest.json").read_text())
+        manifest.update(version=table.version, films=max(1, table.count_rows()))
+        for name in contents(place):
+            if name.startswith("films.lance/"):
+                manifest["files"][name] = {}
+        for name in list(manifest["files"]):
+            content = (place / name).read_bytes()
+            manifest["files"][name] = {
+                "bytes": len(content),
+                "sha256": small.hashlib.sha256(content).hexdigest(),
+            }
+        small.write_json_manifest(place / "manifest.json", manifest)
+        with pytest.raises(ModelError) as caught:
+            Recommender.open(place)
+        assert small.is_one_sentence(caught.value), (what, caught.value)
+
+
+def test_a_part_says_what_it_is_and_no_more(tmp_path):
+    save_part(tmp_path / "part", "mean", {}, {"mean": np.ones(2)})
+    content = json.loads((tmp_path / "part" / "part.json").read_text())
+    content["kind"] = "\x1b[31m" + "x" * 10_000
+    (tmp_path / "part" / "part.json").write_text(json.dumps(content))
+    with pytest.raises(ModelError) as caught:
+        load_part(tmp_path / "part", "mean")
+    assert small.is_one_sentence(caught.value)
+
+
+def test_nothing_newer_is_dropped_while_somebody_adds(folder):
+    (folder / "films.lance" / "data" / "1.lance").write_text("being written")
+    with lock_model(folder, "adding films"):
+        assert len(Recommender.open(folder).films) == 40
+        assert (folder / "films.lance" / "data" / "1.lance").exists()
+    assert drop_newer(folder, parse_manifest(folder)) == ["films.lance/data/1.lance"]
+    assert parts.seen_of(folder) is not None
