@@ -17,7 +17,8 @@ from .columns import squeeze
 from .core import is_missing
 
 # %% auto #0
-__all__ = ['part_year', 'title_key', 'title_keys', 'slips_allowed', 'nearest_key', 'Match', 'imdb_number', 'FilmMatcher']
+__all__ = ['part_year', 'title_key', 'title_keys', 'slips_allowed', 'nearest_key', 'FilmKeys', 'Match', 'imdb_number',
+           'FilmMatcher']
 
 # %% ../../nbs/workings/01_matching.ipynb #matching-keys-code
 _ARTICLES = (
@@ -134,6 +135,64 @@ def nearest_key(key: str, others: Sequence[str], with_year: bool) -> list[str]:
     best = min((distance for distance, _ in near), default=0)
     return [other for distance, other in near if distance == best]
 
+# %% ../../nbs/workings/01_matching.ipynb #matching-film-keys
+class FilmKeys:
+    """The rows of a film table by all that a film may be named by.
+
+    Parameters
+    ----------
+    films : DataFrame
+        A film table.
+
+    Attributes
+    ----------
+    years : list of int or None
+        The year of each film.
+    by_id, by_imdb : dict
+        Row by the catalogue's own id, as text, and by the number in an id of IMDb.
+    by_title, by_head : dict of str to list of int
+        Rows by the keys of a title, and by that of a title without its subtitle.
+    by_year : dict of int or None to list of int
+        Rows by year.
+
+    Examples
+    --------
+    >>> FilmKeys(pd.DataFrame({"id": [949], "title": ["Heat"], "year": [1995]})).by_title
+    {'heat': [0]}
+    """
+
+    def __init__(self, films: pd.DataFrame) -> None:
+        years: Sequence[Any] = films["year"].tolist() if "year" in films else [None] * len(films)
+        self.years = [None if pd.isna(year) else int(year) for year in years]
+        self.by_id = {str(film): row for row, film in enumerate(films["id"])}
+        if "source_id" in films and films["source_id"].notna().any():
+            # The numbers were made by movrec: what the file calls its films are these.
+            self.by_id = {str(film): row for row, film in enumerate(films["source_id"]) if film}
+        imdb = films["imdb_id"] if "imdb_id" in films else films.get("source_id", [])
+        numbers = ((imdb_number(cell), row) for row, cell in enumerate(imdb))
+        self.by_imdb = {number: row for number, row in numbers if number is not None}
+        self.by_title = _rows_by(self._named(films))
+        self.by_head = _rows_by(
+            (title_key(title[: part.start()]), row)
+            for row, title in enumerate(films["title"])
+            for part in _HEAD.finditer(title)
+            if part.start()
+        )
+        self.by_year = _rows_by((year, row) for row, year in enumerate(self.years))
+        keyed = ((row, key) for key, rows in self.by_title.items() for row in rows)
+        self._keys_of: dict[int, list[str]] = _rows_by(keyed)
+
+    @staticmethod
+    def _named(films: pd.DataFrame) -> Iterable[tuple[str, int]]:
+        for column in ("title", "original_title", "other_titles"):
+            for row, cell in enumerate(films.get(column, ())):
+                names = [cell] if isinstance(cell, str) else cell if isinstance(cell, list) else []
+                yield from ((key, row) for name in names for key in title_keys(name))
+
+    def keys_of(self, rows: Iterable[int]) -> list[str]:
+        """Return the keys of the titles of some films."""
+        return list(dict.fromkeys(key for row in rows for key in self._keys_of.get(row, ())))
+
 # %% ../../nbs/workings/01_matching.ipynb #matching-film-code
 @dataclass(frozen=True)
 class Match:
@@ -189,7 +248,7 @@ def _rows_by(keyed: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
     return rows
 
 # %% ../../nbs/workings/01_matching.ipynb #matching-matcher
-class FilmMatcher:
+class FilmMatcher(FilmKeys):
     """Finds the film of a catalogue that a row of another table is about.
 
     Parameters
@@ -204,34 +263,6 @@ class FilmMatcher:
     >>> FilmMatcher(films).match("Haet", 1995)
     Match(row=0, by='near title', candidates=())
     """
-
-    def __init__(self, films: pd.DataFrame) -> None:
-        years: Sequence[Any] = films["year"].tolist() if "year" in films else [None] * len(films)
-        self.years = [None if pd.isna(year) else int(year) for year in years]
-        self.by_id = {str(film): row for row, film in enumerate(films["id"])}
-        if "source_id" in films and films["source_id"].notna().any():
-            # The numbers were made by movrec: what the file calls its films are these.
-            self.by_id = {str(film): row for row, film in enumerate(films["source_id"]) if film}
-        imdb = films["imdb_id"] if "imdb_id" in films else films.get("source_id", [])
-        numbers = ((imdb_number(cell), row) for row, cell in enumerate(imdb))
-        self.by_imdb = {number: row for number, row in numbers if number is not None}
-        self.by_title = _rows_by(self._named(films))
-        self.by_head = _rows_by(
-            (title_key(title[: part.start()]), row)
-            for row, title in enumerate(films["title"])
-            for part in _HEAD.finditer(title)
-            if part.start()
-        )
-        self.by_year = _rows_by((year, row) for row, year in enumerate(self.years))
-        keyed = ((row, key) for key, rows in self.by_title.items() for row in rows)
-        self._keys_of: dict[int, list[str]] = _rows_by(keyed)
-
-    @staticmethod
-    def _named(films: pd.DataFrame) -> Iterable[tuple[str, int]]:
-        for column in ("title", "original_title", "other_titles"):
-            for row, cell in enumerate(films.get(column, ())):
-                names = [cell] if isinstance(cell, str) else cell if isinstance(cell, list) else []
-                yield from ((key, row) for name in names for key in title_keys(name))
 
     def match(
         self,
@@ -281,7 +312,7 @@ class FilmMatcher:
         heads = [row for row in self.by_head.get(keys[0], ()) if year and self._is_of(row, year)]
         if heads:
             return self._of_year(heads, year, "title without subtitle")
-        others = list(self._near_keys(year))
+        others = self._near_keys(year)
         close = [
             key for near_key in keys for key in nearest_key(near_key, others, year is not None)
         ]
@@ -301,9 +332,8 @@ class FilmMatcher:
             return Match(rows[0], by)
         return Match(None, candidates=tuple(rows))
 
-    def _near_keys(self, year: int | None) -> Iterable[str]:
+    def _near_keys(self, year: int | None) -> list[str]:
         if year is None:
             return list(self.by_title)
         years: tuple[int | None, ...] = (year - 1, year, year + 1, None)
-        rows = [row for of in years for row in self.by_year.get(of, ())]
-        return dict.fromkeys(key for row in rows for key in self._keys_of.get(row, ()))
+        return self.keys_of(row for of in years for row in self.by_year.get(of, ()))
