@@ -36,6 +36,7 @@ from movrec.workings.terminal import (
     make_console,
     print_json,
     print_path,
+    profile_parts,
     records_of,
     replace_what_cannot_be_printed,
     say,
@@ -223,7 +224,10 @@ def _recommend(
     language: typed.Language = None,
     min_votes: typed.MinVotes = None,
     match_genres: typed.MatchGenres = None,
+    least: typed.Least = None,
     excluded: typed.Not = None,
+    profile: typed.ProfileFile = None,
+    sort_by: typed.SortBy = "similarity",
     diversity: typed.Diverse = 0.0,
     space: typed.SpaceName = "joined",
     why: typed.Why = False,
@@ -234,18 +238,19 @@ def _recommend(
     from movrec.workings.asking import question_about
     from movrec.workings.text import Plot
 
-    named: list[str | int] = [*(titles or []), *(film_ids or [])]
-    check_question(titles or [], film_ids or [], year, text, text_title)
-    filters = filters_of(genres, exclude_genres, years, language, min_votes)
+    check_question(titles or [], film_ids or [], year, text, text_title, profile)
+    filters = filters_of(genres, exclude_genres, years, language, min_votes, least, sort_by)
     counted = weights_of(weights)
     recommender = Recommender.open(model)
+    mine = profile_parts(recommender, profile)
+    named: list[str | int] = [*(titles or []), *(film_ids or []), *mine["films"]]
     question = question_about(
         recommender,
         films_of(recommender, named, year) if text is None else (),
         None if text is None else Plot(given_text(text), text_title or ""),
         k,
-        disliked=disliked or [],
-        exclude=excluded or [],
+        disliked=[*(disliked or []), *mine["disliked"]],
+        exclude=[*(excluded or []), *mine["exclude"]],
         more=more or [],
         less=less or [],
         weights=counted,
@@ -270,6 +275,8 @@ def _search(
     years: typed.Years = None,
     language: typed.Language = None,
     min_votes: typed.MinVotes = None,
+    least: typed.Least = None,
+    sort_by: typed.SortBy = "similarity",
     excluded: typed.Not = None,
     why: typed.Why = False,
     model: typed.Model = typed.DEFAULT_MODEL,
@@ -284,7 +291,7 @@ def _search(
     words = given_text(words).strip()
     if not words:
         raise ParameterError('Say which words to look for: movrec search "mountain rescue".')
-    filters = filters_of(genres, exclude_genres, years, language, min_votes)
+    filters = filters_of(genres, exclude_genres, years, language, min_votes, least, sort_by)
     recommender = Recommender.open(model)
     question = question_about(
         recommender,

@@ -13,7 +13,7 @@ from typing import Unpack
 import pandas as pd
 
 from .workings.answers import Answerer
-from .workings.asking import Conditions, ids_of, question_about
+from .workings.asking import Conditions, Further, ids_of, question_about
 from .workings.question import Space
 from .workings.text import Plot
 from .workings.weights import Weights, only
@@ -73,6 +73,7 @@ class Recommender(Answerer):
         exclude: Sequence[str | int] = (),
         diversity: float = 0.0,
         space: Space = "joined",
+        **further: Unpack[Further],
     ) -> pd.DataFrame:
         """Recommend films like a film, or like several.
 
@@ -110,6 +111,11 @@ class Recommender(Answerer):
             allow); see `diversify`.
         space : {"joined", "document"}, default "joined"
             Search by all evidence, or by the plain document vectors alone.
+        **further
+            `min_vote_average`, `min_revenue`, `min_budget`: keep films that are rated so well, have
+            earned or have cost so much. `sort_by`, default "similarity": the order of the films that
+            were found; "vote_average", "vote_count", "popularity", "critics_score", "revenue",
+            "budget", "year" and "runtime" put the highest first, "title" goes by the alphabet.
 
         Returns
         -------
@@ -146,6 +152,7 @@ class Recommender(Answerer):
             exclude,
             diversity,
             space,
+            **further,
         )
         return self.answer(question).films
 
@@ -168,8 +175,8 @@ class Recommender(Answerer):
             As for `recommend`.
         **conditions
             `disliked`, `more`, `less`, `weights`, `match_genres`, `genres`, `exclude_genres`,
-            `years`, `language`, `min_vote_count`, `exclude`, `diversity` and `space`, as for
-            `recommend`, with two other defaults. `weights` is the preset "description", and
+            `years`, `language`, `min_vote_count`, `min_vote_average`, `min_revenue`, `min_budget`,
+            `exclude`, `diversity`, `space` and `sort_by`, as for `recommend`, with two other defaults. `weights` is the preset "description", and
             `match_genres` False: the genres are a guess, and a wrong one hides the film that is
             meant.
 

@@ -20,15 +20,17 @@ from .compared import Candidates
 from .core import ParameterError, check_real
 from .embedder import mean_direction, unit_rows
 from .explain import Explainer, Explanation
+from .matching import title_key
 from .model import FilmModel
-from .question import SHARED_GENRE, Question, Space, lacking
+from .profile import Profile, profile_from
+from .question import SHARED_GENRE, Order, Question, Space, lacking
 from .scores import Evidence, contributions, shares_of, similarities
 from .text import Plot
 from .understanding import Asked, understand
 from .weights import BLOCKS, FURTHER_BLOCKS, Weights, only
 
 # %% auto #0
-__all__ = ['Answer', 'diversify', 'answer_question', 'hints', 'explain_answer', 'explain_film', 'Answerer']
+__all__ = ['Answer', 'diversify', 'sort_films', 'answer_question', 'hints', 'explain_answer', 'explain_film', 'Answerer']
 
 # %% ../../nbs/workings/06_answers.ipynb #c8fcacf5
 @dataclass(frozen=True, eq=False)
@@ -119,6 +121,49 @@ def diversify(
     return best
 
 # %% ../../nbs/workings/06_answers.ipynb #66dadf84
+def sort_films(found: pd.DataFrame, films: pd.DataFrame, by: Order = "similarity") -> pd.DataFrame:
+    """Return recommendations in another order.
+
+    Parameters
+    ----------
+    found : DataFrame, n rows
+        Recommendations, best first.
+    films : DataFrame, n rows
+        The same films, with all that is known of them.
+    by : str, default "similarity"
+        A column: titles by the alphabet, numbers from the highest; among equals and where nothing
+        is known, the most similar film is first.
+
+    Returns
+    -------
+    DataFrame
+        The same rows.
+
+    Raises
+    ------
+    ParameterError
+        No film has it.
+
+    Examples
+    --------
+    >>> found = recommender.recommend("Toy Story", 3)
+    >>> sort_films(found, recommender.films_of(found["id"]), "year")["year"].is_monotonic_decreasing
+    True
+    """
+    if by == "similarity" or found.empty:
+        return found
+    if by not in films or films[by].isna().all():
+        raise ParameterError(f"sort_by={by!r} needs what none of these films has: its {by}.")
+    if by == "title":
+        key = films["title"].map(title_key).reset_index(drop=True)
+    else:
+        key = -films[by].astype("float64").reset_index(drop=True)
+    ordered = found.iloc[key.sort_values(kind="stable", na_position="last").index]
+    ordered = ordered.reset_index(drop=True)
+    ordered.attrs = found.attrs
+    return ordered
+
+
 _LEAST_REACH = 150  # films that either search brings, from which the best are chosen
 
 
@@ -201,6 +246,7 @@ def _search(model: FilmModel, question: Question, asked: Asked) -> pd.DataFrame:
         lengths = {name: weight**0.5 for name, weight in question.block_weights().items()}
         scaled = model.space.scale(vectors, lengths)
         found = diversify(found, scaled, question.k, diversity=question.diversity)
+    found = sort_films(found, model.films.iloc[model.rows_of(found["id"])], question.sort_by)
     found.attrs.update(
         query=_names_of(question, asked),
         genres=matched if question.genres_matched else None,
@@ -343,6 +389,27 @@ class Answerer(FilmModel):
         """
         with self.telling_if_replaced():
             return answer_question(self, question)
+
+    def profile_from(self, source: str | os.PathLike[str] | pd.DataFrame) -> Profile:
+        """Read what somebody has watched and rated elsewhere; see `movrec.workings.profile`.
+
+        Parameters
+        ----------
+        source : path or DataFrame
+            Letterboxd's, IMDb's or MovieLens' export, or a table of titles, years and ratings.
+
+        Returns
+        -------
+        Profile
+            ``answer(profile.question())`` recommends what is like the films that were liked and not
+            like those that were not, and has not been seen.
+
+        Raises
+        ------
+        CatalogueError
+            The file cannot be read, names no films, or none of them is in the catalogue.
+        """
+        return profile_from(source, self.films)
 
     def explain(
         self,

@@ -14,12 +14,12 @@ import pandas as pd
 from .core import ParameterError, quoted
 from .limits import MOST_TITLE, check_list, check_text
 from .model import Catalogue
-from .question import FilmFilter, Question, Space, check_k, known_genres
+from .question import FilmFilter, Order, Question, Space, check_k, known_genres
 from .text import Plot
 from .weights import Weights
 
 # %% auto #0
-__all__ = ['ids_of', 'left_out', 'as_words', 'known_filter', 'Conditions', 'question_about']
+__all__ = ['ids_of', 'left_out', 'as_words', 'known_filter', 'Further', 'Conditions', 'question_about']
 
 # %% ../../nbs/workings/06_asking.ipynb #1c57b7d8
 def ids_of(
@@ -78,6 +78,7 @@ def known_filter(
     years: tuple[int | None, int | None] | None,
     language: str | None,
     min_vote_count: int | None,
+    **least: float | None,
 ) -> FilmFilter:
     """Return a filter whose genres are spelled as the catalogue spells them.
 
@@ -88,10 +89,24 @@ def known_filter(
     """
     wanted = known_genres(genres, catalogue.genres)
     unwanted = known_genres(exclude_genres, catalogue.genres)
-    return FilmFilter(wanted, unwanted, years, language, min_vote_count)
+    return FilmFilter(wanted, unwanted, years, language, min_vote_count, **least)
 
 # %% ../../nbs/workings/06_asking.ipynb #d497232a
-class Conditions(TypedDict, total=False):
+class Further(TypedDict, total=False):
+    """What may be asked of catalogues that know more of their films, and the order of a list.
+
+    Examples
+    --------
+    >>> further: Further = {"min_revenue": 1e8, "sort_by": "revenue"}
+    """
+
+    min_vote_average: float | None
+    min_revenue: float | None
+    min_budget: float | None
+    sort_by: Order
+
+
+class Conditions(Further, total=False):
     """What may be said beside films or a plot; each as for `Recommender.recommend`.
 
     Examples
@@ -132,6 +147,8 @@ def question_about(
     exclude: Sequence[str | int] = (),
     diversity: float = 0.0,
     space: Space = "joined",
+    sort_by: Order = "similarity",
+    **least: float | None,
 ) -> Question:
     """Return the question that somebody asks; parameters as for `Recommender.recommend`.
 
@@ -148,9 +165,12 @@ def question_about(
         less=as_words("less", less),
         exclude=left_out(catalogue, exclude),
         k=check_k(k, len(catalogue.films) - len(films)),
-        where=known_filter(catalogue, genres, exclude_genres, years, language, min_vote_count),
+        where=known_filter(
+            catalogue, genres, exclude_genres, years, language, min_vote_count, **least
+        ),
         match_genres=match_genres,
         weights=weights,
         diversity=diversity,
         space=space,
+        sort_by=sort_by,
     )

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['DEFAULT_MODEL', 'MODEL_VARIABLE', 'Model', 'Out', 'Json', 'Why', 'Quiet', 'K', 'SpaceName', 'Titles', 'Year',
-           'FilmIds', 'PlotText', 'PlotTitle', 'Disliked', 'More', 'Less', 'WeightsText', 'SearchedWords', 'GenreText',
-           'GenreTitle', 'Genres', 'ExcludedGenres', 'Years', 'Language', 'MinVotes', 'MatchGenres', 'Not', 'Diverse',
-           'Catalogue', 'NewFilms', 'OutputFile', 'Ratings', 'Links', 'Keywords', 'DownloadFolder', 'Reuse', 'PagePort',
-           'Host', 'Token', 'NoPage', 'LabFolder', 'Force', 'CopyOnly', 'LabPort', 'NoLab', 'with_number',
-           'DiverseCommand', 'model_option', 'own_name', 'next_commands']
+           'FilmIds', 'PlotText', 'PlotTitle', 'ProfileFile', 'Disliked', 'More', 'Less', 'WeightsText',
+           'SearchedWords', 'GenreText', 'GenreTitle', 'Genres', 'ExcludedGenres', 'Years', 'Language', 'MinVotes',
+           'Least', 'SortBy', 'MatchGenres', 'Not', 'Diverse', 'Catalogue', 'NewFilms', 'OutputFile', 'Ratings',
+           'Links', 'Keywords', 'DownloadFolder', 'Reuse', 'PagePort', 'Host', 'Token', 'NoPage', 'LabFolder', 'Force',
+           'CopyOnly', 'LabPort', 'NoLab', 'with_number', 'DiverseCommand', 'model_option', 'own_name', 'next_commands']
 
 # %% ../../nbs/workings/09_options.ipynb #options-imports
 import os
@@ -70,6 +70,14 @@ PlotText = Annotated[
 PlotTitle = Annotated[
     str | None, typer.Option("--title", metavar="TITLE", help="The title that goes with --text.")
 ]
+ProfileFile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="FILE",
+        help="Instead of a film: your ratings, as Letterboxd, IMDb or MovieLens export them.",
+    ),
+]
 Disliked = Annotated[
     list[str] | None,
     typer.Option(
@@ -124,6 +132,23 @@ Language = Annotated[
 MinVotes = Annotated[
     int | None,
     typer.Option("--min-votes", metavar="N", help="Only films with at least so many votes."),
+]
+Least = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--min",
+        metavar="NAME=N",
+        help="Only films with at least so much: vote_average=7, revenue=1e8 or budget=1e6.",
+    ),
+]
+SortBy = Annotated[
+    str,
+    typer.Option(
+        "--sort",
+        metavar="NAME",
+        help="The order of the films found: similarity, vote_average, vote_count, popularity, "
+        "critics_score, revenue, budget, year, runtime or title.",
+    ),
 ]
 MatchGenres = Annotated[
     bool | None,

@@ -128,12 +128,17 @@ def heading(answer: "Answer", unlike: Sequence[str] = ()) -> str:
     'Films like Toy Story (1995), more “dinosaurs”'
     """
     question, asked = answer.question, answer.films.attrs["query"]
-    line = f"Films like {', '.join(map(film_name, asked)) if question.films else 'this plot'}"
+    line = f"Films like {_listed([*map(film_name, asked)]) if question.films else 'this plot'}"
     if unlike:
-        line += f", unlike {', '.join(unlike)}"
+        line += f", unlike {_listed(unlike)}"
     for name, words in (("more", question.more), ("less", question.less)):
         line += "".join(f", {name} “{word}”" for word in words)
     return line
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    more = [f"{len(names) - most + 1:,} more"] if len(names) > most else []
+    return ", ".join([*(names[: most - 1] if more else names), *more])
 
 
 def print_films(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['make_console', 'print_path', 'say', 'log_on_stderr', 'print_json', 'records_of', 'film_records', 'names_of',
-           'years_of', 'weights_of', 'filters_of', 'given_text', 'check_question', 'films_of', 'what_to_loosen',
-           'replace_what_cannot_be_printed', 'close_stdout']
+           'years_of', 'weights_of', 'least_of', 'filters_of', 'given_text', 'check_question', 'films_of',
+           'profile_parts', 'what_to_loosen', 'replace_what_cannot_be_printed', 'close_stdout']
 
 # %% ../../nbs/workings/09_terminal.ipynb #c4e8d155
 import io
@@ -284,18 +284,60 @@ def weights_of(text: str | None) -> dict[str, Any] | None:
     return weights
 
 
+def least_of(pairs: Sequence[str] | None) -> dict[str, float]:
+    """Return what was typed behind `--min`, named as the library names it.
+
+    Parameters
+    ----------
+    pairs : sequence of str or None
+        Such as "vote_average=7".
+
+    Returns
+    -------
+    dict of str to float
+        The least numbers.
+
+    Raises
+    ------
+    ParameterError
+        There is no such column, or no number.
+
+    Examples
+    --------
+    >>> least_of(["vote_average=7", "revenue=1e8"])
+    {'min_vote_average': 7.0, 'min_revenue': 100000000.0}
+    """
+    from movrec.workings.core import ParameterError
+
+    least = {}
+    for pair in pairs or ():
+        name, _, number = (part.strip() for part in pair.partition("="))
+        try:
+            value = float(number)
+        except ValueError:
+            value = None
+        if name not in ("vote_average", "revenue", "budget") or value is None:
+            raise ParameterError(
+                f"--min takes vote_average=N, revenue=N or budget=N, such as vote_average=7, not {pair!r}."
+            )
+        least[f"min_{name}"] = value
+    return least
+
+
 def filters_of(
     genres: str | None,
     exclude_genres: str | None,
     years: str | None,
     language: str | None,
     min_votes: int | None,
+    least: Sequence[str] | None = None,
+    sort_by: str = "similarity",
 ) -> dict[str, Any]:
     """Return the filters that were typed, named as the library names them.
 
     Parameters
     ----------
-    genres, exclude_genres, years, language, min_votes
+    genres, exclude_genres, years, language, min_votes, least, sort_by
         What was typed; None where an option was left out.
 
     Returns
@@ -309,6 +351,8 @@ def filters_of(
     (1990, None)
     """
     return {
+        **least_of(least),
+        "sort_by": sort_by,
         "genres": names_of(genres),
         "exclude_genres": names_of(exclude_genres),
         "years": years_of(years),
@@ -375,6 +419,7 @@ def check_question(
     year: int | None,
     text: str | None,
     text_title: str | None,
+    profile: str | None = None,
 ) -> None:
     """Say so where what was typed does not amount to one question.
 
@@ -386,6 +431,8 @@ def check_question(
         The year of the one film.
     text, text_title : str or None
         The plot, and its title.
+    profile : str, optional
+        A file of somebody's films.
 
     Raises
     ------
@@ -398,6 +445,10 @@ def check_question(
     """
     from movrec.workings.core import ParameterError
 
+    if profile is not None:
+        if text is not None or titles or ids:
+            raise ParameterError("--profile stands for films: leave titles, --id and --text out.")
+        return
     if text is not None and (titles or ids or year is not None):
         raise ParameterError("--text stands for a film: leave the title, --id and --year out.")
     if text is None and text_title is not None:
@@ -452,6 +503,36 @@ def films_of(
         if title is None:
             raise
         raise QueryError(f'A title of several words needs quotes around it: "{title}".') from None
+
+
+def profile_parts(recommender: "Recommender", file: str | None) -> dict[str, list[int]]:
+    """Return the films of somebody's file that are to be resembled, not to be resembled, and known already.
+
+    Parameters
+    ----------
+    recommender : Recommender
+        Who knows the films.
+    file : str or None
+        What was typed behind `--profile`; without it there are none.
+
+    Returns
+    -------
+    dict of str to list of int
+        "films", "disliked" and "exclude".
+
+    Examples
+    --------
+    >>> profile_parts(recommender, None)
+    {'films': [], 'disliked': [], 'exclude': []}
+    """
+    if file is None:
+        return {"films": [], "disliked": [], "exclude": []}
+    profile = recommender.profile_from(file)
+    for line in profile.lines():
+        say(line)
+    question = profile.question()
+    names = ("films", "disliked", "exclude")
+    return {name: list(getattr(question, name)) for name in names}
 
 
 def _title_without_quotes(recommender: "Recommender", words: Sequence[str | int]) -> str | None:
