@@ -130,7 +130,12 @@ def lead(trail: Trail, inputs: Inputs, cards: Results) -> None:
         if change["new"] is not None:
             trail.add(next_question(trail.current, *change["new"]))
 
+    def on_profile(change: dict[str, Any]) -> None:
+        if change["new"] is not None:
+            trail.add(change["new"].question())
+
     inputs.finder.observe(on_film, "film")
+    inputs.upload.observe(on_profile, "profile")
     inputs.describer.observe(lambda change: trail.describe(change["new"]), "text")
     cards.observe(on_verdict, "verdict")
 

@@ -447,7 +447,7 @@ def test_there_are_no_controls_for_what_a_catalogue_lacks():
         }
     )
     filters = Filters(films)
-    assert set(filters.controls) == {"match_genres", "k", "diversity"}
+    assert set(filters.controls) == {"match_genres", "k", "diversity", "sort_by"}
     assert list(filters.genres) == ["Drama"]
 
 

@@ -22,8 +22,8 @@ from .explain import COLOURS, LABELS
 from .serve import PAGE_MODEL
 
 # %% auto #0
-__all__ = ['as_text', 'film_name', 'style_html', 'overview_html', 'similarity_bar_html', 'why_html', 'film_html',
-           'genre_bars_html', 'error_html', 'status_html', 'FilmCard', 'Results']
+__all__ = ['as_text', 'film_name', 'style_html', 'overview_html', 'similarity_bar_html', 'why_html', 'money_in_words',
+           'facts_html', 'film_html', 'genre_bars_html', 'error_html', 'status_html', 'FilmCard', 'Results']
 
 # %% ../../nbs/workings/10_cards.ipynb #34e1de1d
 def as_text(value: Any) -> str:
@@ -184,6 +184,45 @@ def why_html(reasons: Sequence[tuple[str, str]], parts: Mapping[str, float]) -> 
     return "".join(lines)
 
 # %% ../../nbs/workings/10_cards.ipynb #3a05a9e2
+def money_in_words(amount: float) -> str:
+    """Return a sum in few letters.
+
+    Examples
+    --------
+    >>> money_in_words(373554033), money_in_words(1.2e9), money_in_words(85000)
+    ('374 million', '1.2 billion', '85,000')
+    """
+    if amount >= 1e9:
+        return f"{amount / 1e9:.1f} billion"
+    return f"{amount / 1e6:.3g} million" if amount >= 1e6 else f"{amount:,.0f}"
+
+
+def facts_html(film: pd.Series) -> str:
+    """Return what else is known of a film in a line: who directed it, ratings, what it earned and cost.
+
+    Examples
+    --------
+    >>> facts_html(pd.Series({"vote_average": 7.7, "vote_count": 5415, "revenue": 373554033.0}))
+    '<div class="movrec-facts">rated 7.7 by 5,415 · earned 374 million</div>'
+    """
+    known = {
+        name: film[name]
+        for name in ("vote_average", "critics_score", "revenue", "budget")
+        if name in film and not pd.isna(film[name])
+    }
+    facts = []
+    if isinstance(film.get("directors"), list) and film["directors"]:
+        facts.append(f"by {', '.join(film['directors'][:2])}")
+    if known.get("vote_average"):
+        votes = film.get("vote_count")
+        by = "" if votes is None or pd.isna(votes) else f" by {int(votes):,}"
+        facts.append(f"rated {known['vote_average']:.1f}{by}")
+    facts += [f"critics {known['critics_score']:.0f} %"] if "critics_score" in known else []
+    facts += [f"earned {money_in_words(known['revenue'])}"] if "revenue" in known else []
+    facts += [f"cost {money_in_words(known['budget'])}"] if "budget" in known else []
+    return f'<div class="movrec-facts">{as_text(" · ".join(facts))}</div>' if facts else ""
+
+
 def film_html(film: pd.Series, rank: int, reasons: Sequence[tuple[str, str]] = ()) -> str:
     """Describe a recommended film in HTML, without its title.
 
@@ -214,6 +253,7 @@ def film_html(film: pd.Series, rank: int, reasons: Sequence[tuple[str, str]] = (
     why = why_html(reasons, parts)
     return (
         f'<div class="movrec-meta">{rank} · {as_text(year)} · {as_text(genres)}</div>'
+        f"{facts_html(film)}"
         f'<div class="movrec-similarity">{similarity_bar_html(share, parts)}'
         f"<span>{share:.2f} similar</span></div>"
         + (f'<ul class="movrec-why" aria-label="Why it is here">{why}</ul>' if why else "")

@@ -161,7 +161,7 @@ def film_controls(films: pd.DataFrame) -> dict[str, widgets.Widget]:
     Examples
     --------
     >>> sorted(film_controls(films))
-    ['language', 'min_vote_count', 'years']
+    ['language', 'min_vote_average', 'min_vote_count', 'years']
     >>> film_controls(films[["id", "title", "overview", "genres"]])
     {}
     """
@@ -178,17 +178,54 @@ def film_controls(films: pd.DataFrame) -> dict[str, widgets.Widget]:
     if steps:
         options = [("any number", 0)] + [(f"{step:,} or more", step) for step in steps]
         controls["min_vote_count"] = _choice("Votes", options)
+    return controls | _least_controls(films)
+
+
+_LEAST = {
+    "min_vote_average": ("Rated", (5, 6, 7, 8, 9), "{} or better"),
+    "min_revenue": ("Earned", (10**6, 10**7, 10**8, 10**9), "{:,} or more"),
+    "min_budget": ("Cost", (10**6, 10**7, 5 * 10**7, 10**8), "{:,} or more"),
+}
+
+
+def _least_controls(films: pd.DataFrame) -> dict[str, widgets.Widget]:
+    controls = {}
+    for name, (description, steps, words) in _LEAST.items():
+        column = name.removeprefix("min_")
+        highest = films[column].max() if column in films else float("nan")
+        options = [(words.format(step), step) for step in steps if step < highest]
+        if options:
+            controls[name] = _choice(description, [("any or unknown", 0), *options])
     return controls
 
 
-def list_controls() -> dict[str, widgets.Widget]:
+_ORDERS = {
+    "similarity": "most similar first", "vote_average": "best rated first", "vote_count": "most votes first",
+    "revenue": "highest revenue first", "budget": "highest budget first", "year": "latest first",
+    "title": "by title",
+}  # fmt: skip
+
+
+def list_controls(films: pd.DataFrame | None = None) -> dict[str, widgets.Widget]:
     """Return the controls that shape a list and are no filters, named as fields of `Question`.
+
+    Parameters
+    ----------
+    films : DataFrame, optional
+        The catalogue: a list can be ordered by what is known of its films.
+
+    Returns
+    -------
+    dict of str to Widget
+        Each has a `value`.
 
     Examples
     --------
     >>> sorted(list_controls())
-    ['diversity', 'k', 'match_genres']
+    ['diversity', 'k', 'match_genres', 'sort_by']
     """
+    known = set() if films is None else {name for name in films if films[name].notna().any()}
+    orders = [(words, by) for by, words in _ORDERS.items() if by == "similarity" or by in known]
     varied = [("similar", 0.0), ("some variety", 0.35), ("diverse", 0.7)]
     return {
         "match_genres": widgets.Checkbox(
@@ -200,6 +237,7 @@ def list_controls() -> dict[str, widgets.Widget]:
         ),
         "k": _choice("How many", [5, 10, 20, 30], value=10),
         "diversity": _choice("List", varied),
+        "sort_by": _choice("Order", orders),
     }
 
 
@@ -211,7 +249,7 @@ def _choice(description: str, options: list[Any], **value: Any) -> widgets.Dropd
     )
 
 # %% ../../nbs/workings/10_controls.ipynb #1ee11ee3
-_SHAPE = ("k", "diversity")
+_SHAPE = ("k", "diversity", "sort_by")
 
 
 class Filters(widgets.VBox):
@@ -246,7 +284,7 @@ class Filters(widgets.VBox):
         counts = films["genres"].explode().value_counts()
         self.genres = {genre: GenreButton(genre) for genre in counts.index[:40]}
         narrowing = film_controls(films)
-        self.controls = {**narrowing, **list_controls()}
+        self.controls = {**narrowing, **list_controls(films)}
         self._defaults = {name: control.value for name, control in narrowing.items()}
         self._resetting = False
         # Whether to share a genre: as usual a film has to, and a plot, whose genres are a guess, not.

@@ -78,6 +78,8 @@ ProfileFile = Annotated[
         help="Instead of a film: your ratings, as Letterboxd, IMDb or MovieLens export them.",
     ),
 ]
+
+# %% ../../nbs/workings/09_options.ipynb #options-shaping-code
 Disliked = Annotated[
     list[str] | None,
     typer.Option(

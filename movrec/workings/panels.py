@@ -21,6 +21,8 @@ from .model import Catalogue, FilmModel
 from .question import Question
 from .sliders import WeightSliders
 from .trail import question_name
+from .upload import FilmUpload
+from .weights import FURTHER_BLOCKS
 
 # %% auto #0
 __all__ = ['Inputs', 'answer_in_words', 'Screen']
@@ -58,6 +60,11 @@ def _switches() -> list[widgets.ToggleButton]:
     ]
 
 # %% ../../nbs/workings/10_panels.ipynb #e97d6190
+def _further(catalogue: Catalogue) -> list[str]:
+    space = getattr(catalogue, "space", None)
+    return [name for name in FURTHER_BLOCKS if space is not None and name in space.layout_]
+
+
 class Inputs(widgets.VBox):
     """Everything that is typed or set: a title or a plot, and filters.
 
@@ -74,6 +81,8 @@ class Inputs(widgets.VBox):
         Whether a title is asked for or a plot.
     finder, describer, filters, weights : Finder, Describer, Filters, WeightSliders
         The parts.
+    upload : FilmUpload
+        The button for a file of one's own films.
     show_filters, show_weights, show_map : ToggleButton
         Whether the filters are to be seen, the weights, and the map.
 
@@ -91,9 +100,10 @@ class Inputs(widgets.VBox):
         self._catalogue = catalogue
         self.mode = _modes()
         self.finder, self.describer = Finder(catalogue.suggest), Describer()
-        self.filters, self.weights = Filters(catalogue.films), WeightSliders()
+        self.filters, self.weights = Filters(catalogue.films), WeightSliders(_further(catalogue))
+        self.upload = FilmUpload(catalogue)
         self.show_filters, self.show_weights, self.show_map = switches = _switches()
-        row = widgets.Box(switches, layout=widgets.Layout(flex_flow="row wrap"))
+        row = widgets.Box([*switches, self.upload], layout=widgets.Layout(flex_flow="row wrap"))
         parts = [self.mode, self.finder, self.describer, row, self.filters, self.weights]
         super().__init__(parts)
         self.mode.observe(self._update, "value")

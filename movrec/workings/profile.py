@@ -47,7 +47,9 @@ _PARSERS: dict[str, Parser] = {
 
 def _columns(names: Sequence[str]) -> dict[str, str]:
     here = {squeeze(name): name for name in reversed(names)}
-    places = {column: [here[name] for name in usual if name in here] for column, usual in _NAMES.items()}
+    places = {
+        column: [here[name] for name in usual if name in here] for column, usual in _NAMES.items()
+    }
     return {column: found[0] for column, found in places.items() if found}
 
 
@@ -179,8 +181,13 @@ class Profile:
         """Return what was matched and what was not, in a line each."""
         counts = Counter(self.table["by"].dropna()) if len(self.table) else Counter()
         how = ", ".join(f"{n:,} by {by}" for by, n in counts.most_common())
-        said = [f"{self.source}: {len(self.table):,} films, {sum(counts.values()):,} found here ({how})"]
-        for why, words in (("unmatched", "not in this catalogue"), ("ambiguous", "may be several films")):
+        said = [
+            f"{self.source}: {len(self.table):,} films, {sum(counts.values()):,} found here ({how})"
+        ]
+        for why, words in (
+            ("unmatched", "not in this catalogue"),
+            ("ambiguous", "may be several films"),
+        ):
             rows = self.table[self.table["why"] == why] if len(self.table) else self.table
             if len(rows):
                 shown = ", ".join(str(title) for title in rows["title"].head(3))
@@ -205,7 +212,9 @@ def match_history(history: pd.DataFrame, films: pd.DataFrame) -> pd.DataFrame:
     matcher = FilmMatcher(films)
     ids = films["id"].tolist()
     names = ("title", "original_title", "year", "imdb_id", "tmdb_id")
-    columns = [history[name].tolist() if name in history else [None] * len(history) for name in names]
+    columns = [
+        history[name].tolist() if name in history else [None] * len(history) for name in names
+    ]
     rows = []
     for title, original, year, imdb, tmdb in zip(*columns):
         when = None if is_missing(year) else int(year)
@@ -214,7 +223,9 @@ def match_history(history: pd.DataFrame, films: pd.DataFrame) -> pd.DataFrame:
             match = matcher.match(original, when)
         found = match.row is not None
         why = None if found else "ambiguous" if match.is_ambiguous else "unmatched"
-        rows.append((ids[match.row] if match.row is not None else None, match.by if found else None, why))
+        rows.append(
+            (ids[match.row] if match.row is not None else None, match.by if found else None, why)
+        )
     table = history.reindex(columns=["title", "year", "rating"])
     for place, name in enumerate(("id", "by", "why")):
         table[name] = pd.Series([row[place] for row in rows], index=table.index, dtype=object)
@@ -264,7 +275,9 @@ def profile_from(source: str | os.PathLike[str] | pd.DataFrame, films: Any) -> P
             f"None of the {len(table):,} films of {name} is in this catalogue."
             + (" Is it the right file?" if is_file else "")
         )
-    known["share"] = pd.to_numeric(pd.Series(shares_of_scale(table["rating"]), table.index)[known.index])
+    known["share"] = pd.to_numeric(
+        pd.Series(shares_of_scale(table["rating"]), table.index)[known.index]
+    )
     # Of a film that was seen twice, the last rating counts; among equals, the film seen last is first.
     known = known.sort_values("share", kind="stable", na_position="first")
     known = known.loc[known.index.sort_values()].drop_duplicates("id", keep="last").iloc[::-1]

@@ -186,7 +186,7 @@ class FilmFilter:
         }
         return {name: text for name, text in words.items() if text}
 
-
+# %% ../../nbs/workings/05_question.ipynb #question-least
 _ASKED_OF = {
     "years": ("year", "a year"),
     "language": ("language", "a language"),

@@ -5,13 +5,14 @@
 # %% ../../nbs/workings/10_sliders.ipynb #b707d6a2
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as widgets
 import traitlets
 
 from .explain import LABELS
-from .weights import BLOCKS, PRESETS, Weights, resolve_weights
+from .weights import BLOCKS, FURTHER_BLOCKS, PRESETS, Weights, resolve_weights
 
 # %% auto #0
 __all__ = ['WeightControl', 'WeightSliders']
@@ -46,7 +47,7 @@ class WeightControl(widgets.Box):
     value = traitlets.Float(0.0)
 
     def __init__(self, block: str) -> None:
-        tooltip = f"how much it counts: {BLOCKS[block]}"
+        tooltip = f"how much it counts: {(BLOCKS | FURTHER_BLOCKS)[block]}"
         self.slider = widgets.FloatSlider(
             max=_MOST,
             step=0.05,
@@ -75,6 +76,11 @@ _OWN = "own"
 class WeightSliders(widgets.VBox):
     """The weights that a question is asked with.
 
+    Parameters
+    ----------
+    further : sequence of str, default ()
+        Further blocks that the model has; see `movrec.workings.weights.FURTHER_BLOCKS`.
+
     Attributes
     ----------
     changed : int
@@ -99,7 +105,7 @@ class WeightSliders(widgets.VBox):
 
     changed = traitlets.Int(0)
 
-    def __init__(self) -> None:
+    def __init__(self, further: Sequence[str] = ()) -> None:
         self._default = "balanced"
         self._following = False
         names = [(name, name) for name in PRESETS]
@@ -109,7 +115,7 @@ class WeightSliders(widgets.VBox):
             style={"description_width": "initial"},
             layout=widgets.Layout(width="260px", max_width="100%"),
         )
-        self.controls = {block: WeightControl(block) for block in BLOCKS}
+        self.controls = {block: WeightControl(block) for block in (*BLOCKS, *further)}
         self._follow_preset()
         self.preset.observe(self._on_preset, "value")
         for control in self.controls.values():
@@ -135,7 +141,7 @@ class WeightSliders(widgets.VBox):
         self._following = True
         weights = resolve_weights(self.preset.value or None, self._default)
         for block, control in self.controls.items():
-            control.value = weights[block]
+            control.value = weights.get(block, 0.0)
         self._following = False
 
     def _on_preset(self, _: Any) -> None:

@@ -283,7 +283,7 @@ def weights_of(text: str | None) -> dict[str, Any] | None:
     resolve_weights(weights)
     return weights
 
-
+# %% ../../nbs/workings/09_terminal.ipynb #term-filters-code
 def least_of(pairs: Sequence[str] | None) -> dict[str, float]:
     """Return what was typed behind `--min`, named as the library names it.
 

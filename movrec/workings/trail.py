@@ -17,6 +17,9 @@ from .text import Plot
 __all__ = ['question_name', 'Trail']
 
 # %% ../../nbs/workings/10_trail.ipynb #35c9bef3
+_MOST_NAMES = 5
+
+
 def question_name(catalogue: Catalogue, question: Question, longest: int) -> str:
     """Say in a few words what a question asks for; its filters aside.
 
@@ -39,10 +42,12 @@ def question_name(catalogue: Catalogue, question: Question, longest: int) -> str
     >>> question_name(recommender, Question(films=(862, 27205)), 90)
     'Toy Story (1995) + Inception (2010)'
     """
-    text = " + ".join(film_name(catalogue.find(film)) for film in question.films)
+    names = [film_name(catalogue.find(film)) for film in question.films[:_MOST_NAMES]]
+    more = len(question.films) - len(names)
+    text = " + ".join([*names, f"{more} more"] if more else names)
     if question.plot is not None:
         text = f"“{question.plot.overview.strip()}”"
-    out = (*question.disliked, *question.exclude)
+    out = [film for film in (*question.disliked, *question.exclude) if film not in question.films]
     if out:
         text += f", but not {', '.join(catalogue.find(film)['title'] for film in out)}"
     return text if len(text) <= longest else text[: longest - 1] + "…"
