@@ -25,8 +25,8 @@ from .text import Plot, plain_text
 from .weights import Weights, resolve_weights
 
 # %% auto #0
-__all__ = ['DEFAULT_K', 'Metric', 'Space', 'SHARED_GENRE', 'sql_literal', 'FilmFilter', 'lacking', 'known_genres', 'check_k',
-           'Question']
+__all__ = ['DEFAULT_K', 'Metric', 'Space', 'Order', 'SHARED_GENRE', 'sql_literal', 'FilmFilter', 'lacking', 'known_genres',
+           'check_k', 'Question']
 
 # %% ../../nbs/workings/05_question.ipynb #ce83de92
 def sql_literal(value: str | int | float) -> str:
@@ -114,6 +114,8 @@ class FilmFilter:
         The original language's two-letter code, as the catalogue has it.
     min_vote_count : int, optional
         Keep films with at least so many votes.
+    min_vote_average, min_revenue, min_budget : float, optional
+        Keep films that are rated so well, that have earned so much, or that have cost so much.
 
     Examples
     --------
@@ -129,6 +131,9 @@ class FilmFilter:
     years: tuple[int | None, int | None] | None = None
     language: str | None = None
     min_vote_count: int | None = None
+    min_vote_average: float | None = None
+    min_revenue: float | None = None
+    min_budget: float | None = None
 
     def __bool__(self) -> bool:
         return self.sql() is not None
@@ -151,8 +156,8 @@ class FilmFilter:
         Raises
         ------
         ParameterError
-            `years` is not a pair, or runs backwards; a list is given as one string; `language` or
-            `min_vote_count` is not what it should be.
+            `years` is not a pair, or runs backwards; a list is given as one string; `language` or one
+            of the least numbers is not what it should be.
         """
         clauses = []
         if len(share_genres):
@@ -164,8 +169,7 @@ class FilmFilter:
         clauses += [f"year {sign} {sql_literal(year)}" for sign, year in _year_bounds(self.years)]
         if self.language is not None:
             clauses.append(f"language = {sql_literal(_language_code(self.language))}")
-        if check_whole("min_vote_count", self.min_vote_count, 0, MOST_VOTES, optional=True):
-            clauses.append(f"vote_count >= {self.min_vote_count}")
+        clauses += _at_least(self)
         if len(exclude_ids):
             listed = ", ".join(sql_literal(int(film)) for film in exclude_ids)
             clauses.append(f"id NOT IN ({listed})")
@@ -180,9 +184,7 @@ class FilmFilter:
             else "",
             "years": _years_in_words(self.years),
             "language": f"in the language {self.language}" if self.language else "",
-            "min_vote_count": f"with {self.min_vote_count:,} votes or more"
-            if self.min_vote_count
-            else "",
+            **_least_in_words(self),
         }
         return {name: text for name, text in words.items() if text}
 
@@ -191,7 +193,30 @@ _ASKED_OF = {
     "years": ("year", "a year"),
     "language": ("language", "a language"),
     "min_vote_count": ("vote_count", "a number of votes"),
+    "min_vote_average": ("vote_average", "a rating"),
+    "min_revenue": ("revenue", "a known revenue"),
+    "min_budget": ("budget", "a known budget"),
 }
+_LEAST_WORDS = {
+    "min_vote_count": "with {:,} votes or more",
+    "min_vote_average": "rated {:g} or better",
+    "min_revenue": "that earned {:,.0f} or more",
+    "min_budget": "that cost {:,.0f} or more",
+}
+
+
+def _at_least(where: FilmFilter) -> list[str]:
+    """Return the conditions on numbers in SQL."""
+    check_whole("min_vote_count", where.min_vote_count, 0, MOST_VOTES, optional=True)
+    for name in ("min_vote_average", "min_revenue", "min_budget"):
+        check_real(name, getattr(where, name), 0, 1e15, optional=True)
+    given = ((_ASKED_OF[name][0], getattr(where, name)) for name in _LEAST_WORDS)
+    return [f"{column} >= {sql_literal(number)}" for column, number in given if number]
+
+
+def _least_in_words(where: FilmFilter) -> dict[str, str]:
+    given = {name: getattr(where, name) for name in _LEAST_WORDS}
+    return {name: _LEAST_WORDS[name].format(number) for name, number in given.items() if number}
 
 
 def lacking(films: pd.DataFrame, where: FilmFilter) -> list[str]:
@@ -289,6 +314,10 @@ def check_k(k: int, n_films: int) -> int:
 # %% ../../nbs/workings/05_question.ipynb #qu3st10n
 Metric = Literal["cosine", "dot", "l2"]
 Space = Literal["joined", "document"]
+Order = Literal[
+    "similarity", "vote_average", "vote_count", "popularity", "critics_score", "revenue", "budget", "year",
+    "runtime", "title",
+]  # fmt: skip
 
 
 def _check_ids(name: str, ids: Sequence[int]) -> None:
@@ -331,6 +360,7 @@ def _check_question(question: Question) -> None:
     check_whole("k", question.k)
     check_real("diversity", question.diversity, 0, 1)
     check_choice("space", question.space, Space)
+    check_choice("sort_by", question.sort_by, Order)
     check_choice("match_genres", question.match_genres, (True, False, None))
     question.block_weights()
     if question.space == "document" and (
@@ -372,6 +402,10 @@ class Question:
         0 is the nearest films, 1 is films as unlike one another as the nearest few dozen allow.
     space : {"joined", "document"}, default "joined"
         Which vectors are searched.
+    sort_by : str, default "similarity"
+        In which order the films come that were found: the most similar first, or by another column:
+        the highest rated, the latest, the longest and so on first, titles by the alphabet, and last
+        those of which it is not known.
 
     Examples
     --------
@@ -394,6 +428,7 @@ class Question:
     weights: Weights = field(default=None, hash=False)  # a dict has no hash
     diversity: float = 0.0
     space: Space = "joined"
+    sort_by: Order = "similarity"
 
     def __bool__(self) -> bool:
         return bool(self.films or self.more) or self.plot is not None

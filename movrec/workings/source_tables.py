@@ -154,8 +154,9 @@ def kind_of(
             )
     here = {squeeze(name): name for name in reversed(names)}
     if not given:
-        if {"userid", "movieid", "rating"} <= set(here):
-            return SourceKind("ratings", {"movie": here["movieid"]})
+        film = here.get("movieid", here.get("id"))
+        if {"userid", "rating"} <= set(here) and film is not None:
+            return SourceKind("ratings", {"movie": film})
         if {"movieid", "tmdbid"} <= set(here) and "title" not in here:
             links = {"movie": "movieid", "id": "tmdbid", "imdb_id": "imdbid"}
             return SourceKind(

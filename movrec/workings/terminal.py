@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['make_console', 'print_path', 'say', 'log_on_stderr', 'print_json', 'records_of', 'film_records', 'names_of',
-           'years_of', 'weights_of', 'least_of', 'filters_of', 'given_text', 'check_question', 'films_of',
-           'profile_parts', 'what_to_loosen', 'replace_what_cannot_be_printed', 'close_stdout']
+           'years_of', 'weights_of', 'filters_of', 'given_text', 'check_question', 'films_of', 'profile_parts',
+           'what_to_loosen', 'replace_what_cannot_be_printed', 'close_stdout']
 
 # %% ../../nbs/workings/09_terminal.ipynb #c4e8d155
 import io
@@ -283,46 +283,6 @@ def weights_of(text: str | None) -> dict[str, Any] | None:
     resolve_weights(weights)
     return weights
 
-# %% ../../nbs/workings/09_terminal.ipynb #term-filters-code
-def least_of(pairs: Sequence[str] | None) -> dict[str, float]:
-    """Return what was typed behind `--min`, named as the library names it.
-
-    Parameters
-    ----------
-    pairs : sequence of str or None
-        Such as "vote_average=7".
-
-    Returns
-    -------
-    dict of str to float
-        The least numbers.
-
-    Raises
-    ------
-    ParameterError
-        There is no such column, or no number.
-
-    Examples
-    --------
-    >>> least_of(["vote_average=7", "revenue=1e8"])
-    {'min_vote_average': 7.0, 'min_revenue': 100000000.0}
-    """
-    from movrec.workings.core import ParameterError
-
-    least = {}
-    for pair in pairs or ():
-        name, _, number = (part.strip() for part in pair.partition("="))
-        try:
-            value = float(number)
-        except ValueError:
-            value = None
-        if name not in ("vote_average", "revenue", "budget") or value is None:
-            raise ParameterError(
-                f"--min takes vote_average=N, revenue=N or budget=N, such as vote_average=7, not {pair!r}."
-            )
-        least[f"min_{name}"] = value
-    return least
-
 
 def filters_of(
     genres: str | None,
@@ -350,6 +310,8 @@ def filters_of(
     >>> filters_of("War, Drama", None, "1990:", None, 100)["years"]
     (1990, None)
     """
+    from movrec.workings.catalogues import least_of
+
     return {
         **least_of(least),
         "sort_by": sort_by,
