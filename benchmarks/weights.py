@@ -8,16 +8,16 @@ The films, ratings and keywords are those of `compare.py`, and beside them the b
 people said of its films. Candidates are chosen on one half of the films that are asked about, and of
 the descriptions; they are reported on the other half, which has no say.
 
-**The rule for films.** The first version's similarity is the reference. A candidate is admitted where it is
-better on every measure but genre Jaccard, and beyond doubt: the 95 % interval of the mean difference,
-film by film, lies above 0. Genre Jaccard, which genres and years alone can raise, has a floor: 0.65,
+**The rule for films.** The first version's similarity is the reference. A candidate is admitted where no
+measure but genre Jaccard falls below it beyond doubt: the 95 % interval of the mean difference, film
+by film, does not lie below 0. Genre Jaccard, which genres and years alone can raise, has a floor: 0.65,
 and 0.05 more because other catalogues come out lower. Of those admitted, the best mean of ranks over all
-measures but genre Jaccard decides. The rule got its last form, the floor and the bounds of the grid, after
-first grids had been looked at: the other half is no proof against that.
+measures but genre Jaccard decides. The floor, the bounds of the grid and the form of the rule were changed
+after first results and lists of films had been looked at: the other half is no proof against that.
 
 **The rule for texts.** The best mean of ranks over the three measures of known item alone.
 
-Only ratios of weights count, so that the reader's is 1 in every candidate. The plot's is 0.5 or more: where
+Only ratios of weights count, so that the reader's is 1 in every candidate. The plot's is 0.25 or more: where
 there is no reader, or one that does not know the catalogue's language, Doc2Vec stands in for it.
 """
 
@@ -43,12 +43,12 @@ JACCARD_FLOOR = 0.65 + 0.05
 K = 10
 
 FILM_GRID = {
-    "plot": (0.5, 1),
+    "plot": (0.25, 0.5),
     "words": (2, 3, 4),
     "reader": (1,),
-    "genres": (0.5, 0.7, 0.9, 1.1),
-    "title": (0.16, 0.3),
-    "year": (0.25, 0.5, 0.75, 1),
+    "genres": (0.5, 0.6, 0.7, 0.9),
+    "title": (0.2, 0.3),
+    "year": (0.3, 0.4, 0.5, 0.6, 0.75),
 }
 TEXT_GRID = {"plot": (0.5, 1), "words": (1, 2, 4), "reader": (1,), "genres": (0, 0.2, 0.4)}
 
@@ -266,12 +266,12 @@ def half_of(n: int, random_state: int = 42) -> np.ndarray:
     return mask
 
 
-def is_better(values: np.ndarray, reference: np.ndarray) -> bool:
-    """Is a measure higher than the reference's, film by film, by more than the interval?"""
+def is_worse(values: np.ndarray, reference: np.ndarray) -> bool:
+    """Is a measure lower than the reference's, film by film, by more than the interval?"""
     from movrec.workings.measures import Bootstrap
 
     difference = np.asarray(values - reference, dtype=float)
-    return bool(difference.mean() > 0 and Bootstrap().measure(difference).low > 0)
+    return bool(difference.mean() < 0 and Bootstrap().measure(difference).high < 0)
 
 
 def admitted(values: list[dict[str, np.ndarray]], reference: dict[str, np.ndarray]) -> np.ndarray:
@@ -281,7 +281,7 @@ def admitted(values: list[dict[str, np.ndarray]], reference: dict[str, np.ndarra
         return all(
             own[name].mean() >= JACCARD_FLOOR
             if name.startswith("genre_jaccard")
-            else is_better(own[name], reference[name])
+            else not is_worse(own[name], reference[name])
             for name in own
         )
 
@@ -304,7 +304,7 @@ def choose(
     """
     may = np.ones(len(values), bool) if reference is None else admitted(values, reference)
     if not may.any():
-        raise ValueError("the rule admits no candidate: none is better on every measure")
+        raise ValueError("the rule admits no candidate: each is worse on some measure")
     ranks = np.full(len(values), np.inf)
     ranks[may] = mean_of_ranks([own for own, admit in zip(values, may) if admit])
     return int(ranks.argmin())
