@@ -283,24 +283,15 @@ def _search(
     as_json: typed.Json = False,
 ) -> None:
     from movrec.recommend import Recommender
-    from movrec.workings.asking import question_about
+    from movrec.workings.asking import question_for_words
     from movrec.workings.core import ParameterError
-    from movrec.workings.text import Plot
-    from movrec.workings.weights import only
 
     words = given_text(words).strip()
     if not words:
         raise ParameterError('Say which words to look for: movrec search "mountain rescue".')
     filters = filters_of(genres, exclude_genres, years, language, min_votes, least, sort_by)
     recommender = Recommender.open(model)
-    question = question_about(
-        recommender,
-        plot=Plot(words),
-        k=k,
-        exclude=excluded or [],
-        weights=only("words"),
-        **filters,
-    )
+    question = question_for_words(recommender, words, k, exclude=excluded or [], **filters)
     answer = recommender.answer(question)
     tables.print_answer(recommender, answer, as_json, why, words)
 

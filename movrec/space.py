@@ -473,7 +473,9 @@ class TextParts:
     def _knows(self, text: str) -> bool:
         parts: list[Any] = [self.words, getattr(self.embedder, "words_", None), self.reader]
         said = [part.known(text) for part in parts if hasattr(part, "known")]
-        return any(said) or not hasattr(self.embedder, "words_")
+        # What does not say what it knows may know everything.
+        silent = self.reader is not None and not hasattr(self.reader, "known")
+        return any(said) or silent or not hasattr(self.embedder, "words_")
 
 # %% ../nbs/04_space.ipynb #3e052d54
 @dataclass(frozen=True, eq=False)

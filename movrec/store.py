@@ -27,6 +27,7 @@ from movrec.workings.compared import (
 from .workings.core import ModelError, check_choice, first_line
 from .workings.forks import check_not_forked
 from .workings.question import Metric, Space, sql_literal
+from .workings.text import plain_text
 from .workings.words import STEMMERS, WordVectors
 
 # %% ../nbs/05_store.ipynb #90ca0b0d
@@ -252,10 +253,15 @@ def _stacked(tables: list[Any]) -> Any:
 
 # %% ../nbs/05_store.ipynb #c4nd1da7
 def _plain_words(text: str) -> str:
-    """Return each word of a text once: a search is no language, so no sign in it means anything."""
-    parts = unicodedata.normalize("NFC", text)
+    """Return each word of a text once: a search is no language, so no sign in it means anything.
+
+    A word with accents comes without them, too: LanceDB takes stems first and folds accents after,
+    so that "Amelié" would have another stem than "Amélie".
+    """
+    parts = unicodedata.normalize("NFC", text).lower()
     kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in parts)  # letters and digits
-    return " ".join(dict.fromkeys("".join(kept).split()))
+    words = "".join(kept).split()
+    return " ".join(dict.fromkeys([*words, *map(plain_text, words)]))
 
 
 def _side_by_side(queries: list[Any], columns: list[str]) -> Any:
@@ -374,6 +380,12 @@ class FilmTable:
     def everything(self) -> Candidates:
         """Return what all films are compared by, in the order of `films`."""
         return (self.remembered() or Remembered.all_of(self.table)).films
+
+    def passing(self, ids: Sequence[int], where: str | None) -> list[int]:
+        """Return those of some films that pass a filter, in their order."""
+        query = self.table.search().where(f"{_among(ids)} AND ({where or 'true'})").select(["id"])
+        passed = set(query.limit(max(1, len(ids))).to_arrow()["id"].to_pylist())
+        return [film for film in ids if film in passed]
 
     def search_words(self, text: str, k: int, *, where: str | None = None) -> pd.DataFrame:
         """Return the films whose title, overview or tagline fit some words best.

@@ -334,6 +334,12 @@ def test_the_classifier_reads_what_the_reader_says(small_films, reader):
     assert with_reader.classifier.n_features_in_ == 2 * 10 + reader.n_dimensions_ + 16
 
 
+def test_the_words_that_a_reader_knows(reader):
+    known = "mountaineers androids gunslinger wizardry iceberg the"
+    assert reader.known(f"{known} qwrtp Zzyzx blorptastic 日本 ...") == known.split()
+    assert reader.known("") == []
+
+
 def test_what_the_classifier_reads_is_all_of_one_size():
     from movrec.space import classifier_features
 

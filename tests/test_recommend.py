@@ -680,6 +680,43 @@ def test_search_goes_by_words_alone(small_recommender):
     assert "Titanic" in small_recommender.search("titanic")["title"].tolist()
 
 
+def test_films_that_are_called_like_the_words_come_first(small_recommender):
+    first = {
+        "titanic": "Titanic",  # whose stem is that of "titan"
+        "UP": "Up",  # a word that tells nothing
+        "leon": "Leon: The Professional",
+        "matrix": "The Matrix",
+    }
+    for words, title in first.items():
+        assert small_recommender.search(words, k=3)["title"].iloc[0] == title
+    found = small_recommender.search("toy")
+    begun = found["title"].str.startswith("Toy ").to_numpy()
+    assert begun.any() and (np.diff(begun.astype(int)) <= 0).all()  # whole words, then the rest
+    assert not small_recommender.search("tita")["title"].eq("Titanic").any()
+    # Filters hold for them as for all.
+    assert (
+        "Titanic" not in small_recommender.search("titanic", years=(2000, None))["title"].tolist()
+    )
+    assert (
+        "Titanic" not in small_recommender.search("titanic", exclude=["Titanic"])["title"].tolist()
+    )
+
+
+def test_a_plot_in_words_that_the_reader_alone_knows(small_recommender):
+    plot = "Xenophobic magistrates."
+    assert not small_recommender.words.known(plot) and small_recommender.reader.known(plot)
+    assert len(small_recommender.recommend_for_text(plot, k=5)) == 5
+    assert len(small_recommender.predict_genres(plot)) == len(small_recommender.genres)
+
+
+@pytest.mark.parametrize("name", ["more", "less"])
+def test_a_word_that_nobody_knows_moves_nothing(small_recommender, name):
+    with pytest.raises(ParameterError, match=f"'qwrtp' in {name} is in no text of the catalogue"):
+        small_recommender.recommend("Shrek", **{name: ["ship", "qwrtp"]})
+    magistrates = small_recommender.recommend("Shrek", k=3, **{name: ["magistrates"]})
+    assert len(magistrates) == 3
+
+
 def test_search_loads_no_models(small_model):
     recommender = Recommender.open(small_model)
     assert len(recommender.search("a ship in a storm", k=3)) == 3

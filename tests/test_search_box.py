@@ -43,6 +43,16 @@ def box(small_recommender):
     return SearchBox(small_recommender)
 
 
+def test_there_is_no_slider_for_a_block_that_a_model_does_not_have(small_recommender, monkeypatch):
+    assert list(SearchBox(small_recommender).inputs.weights.controls) == list(BLOCKS)
+    blocks = [block for block in BLOCKS if block != "reader"]
+    monkeypatch.delitem(small_recommender.space.layout_, "reader")
+    weights = SearchBox(small_recommender).inputs.weights
+    assert list(weights.controls) == blocks
+    weights.controls["year"].value = 2.0
+    assert list(weights.chosen) == blocks
+
+
 @pytest.fixture(scope="module")
 def nasty_recommender(tmp_path_factory):
     """A catalogue in which every text that can be markup is markup."""

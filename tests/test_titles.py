@@ -474,6 +474,17 @@ def test_every_film_is_found_by_its_own_name(sample):
         assert index.suggest(named)["title"].iloc[0] == title
 
 
+def test_films_that_are_called_so_and_films_whose_titles_begin_so():
+    films = films_called(["Aliens", "Alien Nation", "The Alien", "My Alien", "Alien"])
+    films["vote_count"] = [9, 8, 7, 6, 5]
+    index = TitleIndex(films)
+    for typed in ("alien", "ALIEN!", "an alien"):
+        assert films["title"].iloc[index.called(typed)].tolist() == [
+            "The Alien", "Alien", "Alien Nation",
+        ]  # fmt: skip
+    assert index.called("") == index.called("...") == index.called("ali") == []
+
+
 def test_suggestions_are_quick_for_a_large_catalogue(sample):
     films = sample[0]
     rng = np.random.default_rng(0)

@@ -167,16 +167,23 @@ def sort_films(found: pd.DataFrame, films: pd.DataFrame, by: Order = "similarity
 _LEAST_REACH = 150  # films that either search brings, from which the best are chosen
 
 
-def _scored(
+def _called(model: FilmModel, question: Question, where: str | None) -> list[int]:
+    """Return the films that are called like the words that are searched for, best first."""
+    if question.plot is None or question.weights != only("words"):
+        return []
+    return model.store.passing(model.called(question.plot.overview)[:_LEAST_REACH], where)
+
+
+def _compared(
     model: FilmModel, question: Question, evidence: Evidence, where: str | None
-) -> pd.DataFrame:
-    """Return the films that may be wanted, best first, with similarity and contributions."""
+) -> Candidates:
+    """Return the films that two searches bring: by vectors, and by words."""
     shares = shares_of(model.space, evidence, question.block_weights())
     vector = model.space.scale(evidence.vector, shares)
     text = " ".join(evidence.terms) if shares["words"] else ""
-    reach = max(_LEAST_REACH, 3 * question.k)
     if not vector.any() and not text:
-        return _as_answers(model, [], np.zeros(0), np.zeros((0, len(shares))), list(shares))
+        return model.store.of_films([])
+    reach = max(_LEAST_REACH, 3 * question.k)
     coarse = model.space.condense(vector[np.newaxis])[0] if vector.any() else None
     compared = model.store.candidates(coarse, text, reach, where=where)
     if any(shares.get(name) for name in FURTHER_BLOCKS):
@@ -185,12 +192,29 @@ def _scored(
         without = model.space.condense(model.space.scale(evidence.vector, known)[np.newaxis])[0]
         if without.any():
             others = model.store.candidates(without, "", reach, where=where)
-            new = ~np.isin(others.ids, compared.ids)
-            compared = model.store.of_films([*compared.ids.tolist(), *others.ids[new].tolist()])
+            compared = _joined(model, compared, others.ids.tolist())
+    return compared
+
+
+def _joined(model: FilmModel, compared: Candidates, more: Sequence[int]) -> Candidates:
+    """Return candidates and some more films, each once."""
+    new = set(more) - set(compared.ids.tolist())
+    return model.store.of_films([*compared.ids.tolist(), *sorted(new)]) if new else compared
+
+# %% ../../nbs/workings/06_answers.ipynb #scored-code
+def _scored(
+    model: FilmModel, question: Question, evidence: Evidence, where: str | None
+) -> pd.DataFrame:
+    """Return the films that may be wanted, best first, with similarity and contributions."""
+    shares = shares_of(model.space, evidence, question.block_weights())
+    called = _called(model, question, where)
+    compared = _joined(model, _compared(model, question, evidence, where), called)
     values, parts = similarities(contributions(model.space, evidence, shares, compared))
-    rows = model.rows_of(compared.ids)
-    best = np.lexsort((rows, -values))[: _wanted(question)]
-    best = best[values[best] > 0] if question.weights == only("words") else best
+    place = {film: number for number, film in enumerate(called)}
+    places = np.array([place.get(film, len(place)) for film in compared.ids.tolist()], dtype=int)
+    best = np.lexsort((model.rows_of(compared.ids), -values, places))[: _wanted(question)]
+    if question.weights == only("words"):
+        best = best[(values[best] > 0) | (places[best] < len(place))]
     ids = compared.ids[best].tolist()
     return _as_answers(model, ids, values[best], parts[best], list(shares))
 

@@ -247,6 +247,10 @@ class Catalogue:
             return self.films.iloc[self._row(int(query))]
         return self.films.iloc[self._titles.find(query, year)]  # type: ignore[arg-type]
 
+    def called(self, text: str) -> list[int]:
+        """Return the ids of films that are called so, then of those whose titles begin so."""
+        return [int(film) for film in self.films["id"].iloc[self._titles.called(text)]]
+
     def suggest(self, text: str, n: int = 12) -> pd.DataFrame:
         """Return the films that best complete a title; see `TitleIndex.suggest`."""
         return self._titles.suggest(text, n)

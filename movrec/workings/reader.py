@@ -22,7 +22,7 @@ from .embedder import unit_rows
 from .estimator import TextTransformer
 from .folders import sha256
 from .kept import kept_array
-from .text import check_texts
+from .text import check_texts, tokenize
 
 # %% auto #0
 __all__ = ['PieceTable', 'has_model2vec', 'bundled_folder', 'read_folder', 'StaticReader', 'default_reader']
@@ -66,6 +66,14 @@ class PieceTable:
         """Return the numbers of each text's pieces; those that the table does not know are left out."""
         readable = [UNDECODABLE.sub(" ", text) for text in texts]
         return self._model.tokenize(readable)  # type: ignore[attr-defined]
+
+    def known(self, word: str) -> bool:
+        """Whether the table holds a word: whole, as a stem that is most of it, or in larger parts."""
+        if not self.pieces([word])[0]:
+            return False
+        tokens = self._model.tokenizer.encode(word, add_special_tokens=False).tokens  # type: ignore[attr-defined]
+        lengths = [len(token.removeprefix("##")) for token in tokens]
+        return len(tokens) == 1 or lengths[0] >= max(4, len(word) / 2) or min(lengths) >= 3
 
     def means(self, texts: Sequence[str]) -> np.ndarray:
         """Return the mean of each text's piece vectors, (n, d), float32; zeros where there is none."""
@@ -283,6 +291,11 @@ class StaticReader(TextTransformer):
             batch = texts[start : start + _TEXTS_AT_ONCE]
             vectors[start : start + len(batch)] = self.table_.means(batch)
         return vectors
+
+    def known(self, text: str) -> list[str]:
+        """Return those words of a text that the table knows, in the text's order."""
+        self.check_fitted()
+        return [word for word in tokenize(text) if self.table_.known(word)]
 
     def _set(self, table: PieceTable) -> None:
         self.table_ = table

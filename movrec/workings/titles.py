@@ -723,6 +723,17 @@ class TitleIndex:
         films.attrs = {"sure": sure}
         return films
 
+    def called(self, text: str) -> list[int]:
+        """Return the rows of films that are called so, then of those whose titles begin so.
+
+        Whole words count; among equals the film with more votes comes first.
+        """
+        key, level, votes = normalize_title(text), self._keys.levels[2], self._keys.votes
+        longer = [rows for title, rows in level.items() if title.startswith(f"{key} ")]
+        found = (level.get(key, []), chain.from_iterable(longer))
+        best = chain.from_iterable(sorted(rows, key=lambda row: -votes[row]) for rows in found)
+        return list(dict.fromkeys(best)) if key else []
+
     def _completed(self, text: str, n: int) -> tuple[list[int], int]:
         """Return up to n rows, and how many of them are more than near spellings."""
         if not normalize_title(text):

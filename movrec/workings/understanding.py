@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..space import Reading
+from .core import ParameterError, quoted
 from .embedder import read_blocks
 from .model import FilmModel
 from .question import Question
@@ -122,12 +123,26 @@ def understand(model: FilmModel, question: Question) -> Asked:
         text = " ".join([question.plot.title, question.plot.overview] if question.plot else [])
         asked = Asked(evidence_of_words(model, text), nothing, [])
     if question.more or question.less:
+        _check_known(model, "more", question.more)
+        _check_known(model, "less", question.less)
         more, less = (
             evidence_of_words(model, " ".join(words)) if words else None
             for words in (question.more, question.less)
         )
         asked = replace(asked, evidence=shift(model.space, asked.evidence, more, less))
     return asked
+
+
+def _check_known(model: FilmModel, name: str, words: Sequence[str]) -> None:
+    """Say so where a word would count for nothing, or for the pieces that it is made of."""
+    known = [model.words.known, *([model.reader.known] if hasattr(model.reader, "known") else [])]
+    silent = model.reader is not None and len(known) == 1
+    for word in words:
+        if not silent and not any(knows(word) for knows in known):
+            raise ParameterError(
+                f"{quoted(word)} in {name} is in no text of the catalogue, and is no word that the "
+                "reader knows: leave it out, or say it in other words."
+            )
 
 
 def _by_words_alone(question: Question) -> bool:
