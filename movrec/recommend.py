@@ -7,16 +7,15 @@ __all__ = ['Recommender']
 
 # %% ../nbs/06_recommend.ipynb #b2ced601
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Unpack
 
 import pandas as pd
 
 from .workings.answers import Answerer
-from .workings.asking import Conditions, Further, ids_of, question_about
+from .workings.asking import Conditions, Further, ids_of, question_about, question_for_words
 from .workings.question import Space
 from .workings.text import Plot
-from .workings.weights import Weights, only
+from .workings.weights import Weights
 
 # %% ../nbs/06_recommend.ipynb #5f56d866
 class Recommender(Answerer):
@@ -213,7 +212,8 @@ class Recommender(Answerer):
         Returns
         -------
         DataFrame
-            As for `recommend`; rare words count more than common ones. No rows where no film has
+            As for `recommend`; rare words count more than common ones. Films that are called like
+            the words come first, then those whose titles begin with them. No rows where no film has
             any of the words.
 
         Raises
@@ -223,5 +223,4 @@ class Recommender(Answerer):
         ParameterError
             There are no words, or a number is out of range.
         """
-        question = question_about(self, (), Plot(words), k, **conditions)
-        return self.answer(replace(question, weights=only("words"))).films
+        return self.answer(question_for_words(self, words, k, **conditions)).films

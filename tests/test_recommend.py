@@ -647,7 +647,7 @@ def test_more_and_less_of_a_word(small_recommender):
             small_recommender, plain, "ship"
         )
         assert all(len(found) == 15 for found in (plain, more, less))
-    assert len(small_recommender.recommend("Titanic", k=5, more=["qwxzz"], less=["the"])) == 5
+    assert len(small_recommender.recommend("Titanic", k=5, more=["and"], less=["the"])) == 5
     alone = small_recommender.answer(Question(more=("pirates",), k=3))
     assert with_word(small_recommender, alone.films, "pirat") == 3
 

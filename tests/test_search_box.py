@@ -46,7 +46,9 @@ def box(small_recommender):
 def test_there_is_no_slider_for_a_block_that_a_model_does_not_have(small_recommender, monkeypatch):
     assert list(SearchBox(small_recommender).inputs.weights.controls) == list(BLOCKS)
     blocks = [block for block in BLOCKS if block != "reader"]
-    monkeypatch.delitem(small_recommender.space.layout_, "reader")
+    space = small_recommender.space
+    without = {name: at for name, at in space.layout_.items() if name != "reader"}
+    monkeypatch.setattr(space, "layout_", without)
     weights = SearchBox(small_recommender).inputs.weights
     assert list(weights.controls) == blocks
     weights.controls["year"].value = 2.0
@@ -308,7 +310,7 @@ def test_an_answer_never_asks_for_more_than_there_is(nasty_recommender):
 def test_an_error_is_one_line_with_details(box, monkeypatch):
     box.describe("zzzz qqqq xxxx")
     assert "write it in the language of the catalogue" in box.screen.status.value
-    assert "<details>" in box.screen.status.value
+    assert "<details>" not in box.screen.status.value  # it says all that there is
     assert len(box.results) == 0 and box.screen.cards.children == ()
 
     def fail(*arguments, **options):
@@ -318,6 +320,7 @@ def test_an_error_is_one_line_with_details(box, monkeypatch):
     box.ask("Inception")
     assert "The search failed" in box.screen.status.value
     assert "&lt;b&gt;disk&lt;/b&gt; on fire" in box.screen.status.value
+    assert "<details>" in box.screen.status.value
 
 
 def test_a_failed_question_can_be_asked_once_more(box, monkeypatch):

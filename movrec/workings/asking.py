@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from dataclasses import replace
+from typing import TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -16,10 +17,10 @@ from .limits import MOST_TITLE, check_list, check_text
 from .model import Catalogue
 from .question import FilmFilter, Order, Question, Space, check_k, known_genres
 from .text import Plot
-from .weights import Weights
+from .weights import Weights, only
 
 # %% auto #0
-__all__ = ['ids_of', 'left_out', 'as_words', 'known_filter', 'Further', 'Conditions', 'question_about']
+__all__ = ['ids_of', 'left_out', 'as_words', 'known_filter', 'Further', 'Conditions', 'question_about', 'question_for_words']
 
 # %% ../../nbs/workings/06_asking.ipynb #1c57b7d8
 def ids_of(
@@ -174,3 +175,17 @@ def question_about(
         space=space,
         sort_by=sort_by,
     )
+
+# %% ../../nbs/workings/06_asking.ipynb #for-words
+def question_for_words(
+    catalogue: Catalogue, words: str, k: int = 10, **conditions: Unpack[Conditions]
+) -> Question:
+    """Return the question that goes by words alone; parameters as for `Recommender.search`.
+
+    Examples
+    --------
+    >>> question_for_words(recommender, "mountain rescue", k=3).block_weights()["plot"]
+    0.0
+    """
+    question = question_about(catalogue, (), Plot(words), k, **conditions)
+    return replace(question, weights=only("words"))

@@ -18,7 +18,7 @@ from .core import is_missing
 
 # %% auto #0
 __all__ = ['part_year', 'title_key', 'title_keys', 'slips_allowed', 'nearest_key', 'FilmKeys', 'Match', 'imdb_number',
-           'FilmMatcher']
+           'FilmsByYear', 'FilmMatcher']
 
 # %% ../../nbs/workings/01_matching.ipynb #matching-keys-code
 _ARTICLES = (
@@ -247,8 +247,38 @@ def _rows_by(keyed: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
             found.append(row)
     return rows
 
+# %% ../../nbs/workings/01_matching.ipynb #matching-years
+class FilmsByYear(FilmKeys):
+    """Tells films of one name apart by their years; parameters as for `FilmKeys`.
+
+    Examples
+    --------
+    >>> films = pd.DataFrame({"id": [1, 2], "title": ["Heat", "Heat"], "year": [1986, 1995]})
+    >>> FilmsByYear(films)._of_year([0, 1], 1995, "title and year")
+    Match(row=1, by='title and year', candidates=())
+    """
+
+    def _is_of(self, row: int, year: int, gap: int = 1) -> bool:
+        known = self.years[row]
+        return known is None or abs(known - year) <= gap
+
+    def _of_year(self, rows: list[int], year: int | None, by: str) -> Match:
+        """Return the one of some films that is from the year or, where none is, from the next to it."""
+        if year is not None:
+            near = [row for row in rows if self._is_of(row, year)]
+            rows = [row for row in near if self.years[row] == year] or near
+        if len(rows) == 1:
+            return Match(rows[0], by)
+        return Match(None, candidates=tuple(rows))
+
+    def _near_keys(self, year: int | None) -> list[str]:
+        if year is None:
+            return list(self.by_title)
+        years: tuple[int | None, ...] = (year - 1, year, year + 1, None)
+        return self.keys_of(row for of in years for row in self.by_year.get(of, ()))
+
 # %% ../../nbs/workings/01_matching.ipynb #matching-matcher
-class FilmMatcher(FilmKeys):
+class FilmMatcher(FilmsByYear):
     """Finds the film of a catalogue that a row of another table is about.
 
     Parameters
@@ -318,22 +348,3 @@ class FilmMatcher(FilmKeys):
         ]
         rows = list(dict.fromkeys(row for key in close for row in self.by_title[key]))
         return self._of_year(rows, year, "near title")
-
-    def _is_of(self, row: int, year: int, gap: int = 1) -> bool:
-        known = self.years[row]
-        return known is None or abs(known - year) <= gap
-
-    def _of_year(self, rows: list[int], year: int | None, by: str) -> Match:
-        """Return the one of some films that is from the year or, where none is, from the next to it."""
-        if year is not None:
-            near = [row for row in rows if self._is_of(row, year)]
-            rows = [row for row in near if self.years[row] == year] or near
-        if len(rows) == 1:
-            return Match(rows[0], by)
-        return Match(None, candidates=tuple(rows))
-
-    def _near_keys(self, year: int | None) -> list[str]:
-        if year is None:
-            return list(self.by_title)
-        years: tuple[int | None, ...] = (year - 1, year, year + 1, None)
-        return self.keys_of(row for of in years for row in self.by_year.get(of, ()))

@@ -22,7 +22,7 @@ from .question import Question
 from .sliders import WeightSliders
 from .trail import question_name
 from .upload import FilmUpload
-from .weights import FURTHER_BLOCKS
+from .weights import BLOCKS, FURTHER_BLOCKS
 
 # %% auto #0
 __all__ = ['Inputs', 'answer_in_words', 'Screen']
@@ -60,9 +60,12 @@ def _switches() -> list[widgets.ToggleButton]:
     ]
 
 # %% ../../nbs/workings/10_panels.ipynb #e97d6190
-def _further(catalogue: Catalogue) -> list[str]:
+def _blocks_of(catalogue: Catalogue) -> list[str]:
     space = getattr(catalogue, "space", None)
-    return [name for name in FURTHER_BLOCKS if space is not None and name in space.layout_]
+    if space is None:
+        return list(BLOCKS)
+    there = {"words", *space.layout_}
+    return [name for name in (*BLOCKS, *FURTHER_BLOCKS) if name in there]
 
 
 class Inputs(widgets.VBox):
@@ -100,7 +103,7 @@ class Inputs(widgets.VBox):
         self._catalogue = catalogue
         self.mode = _modes()
         self.finder, self.describer = Finder(catalogue.suggest), Describer()
-        self.filters, self.weights = Filters(catalogue.films), WeightSliders(_further(catalogue))
+        self.filters, self.weights = Filters(catalogue.films), WeightSliders(_blocks_of(catalogue))
         self.upload = FilmUpload(catalogue)
         self.show_filters, self.show_weights, self.show_map = switches = _switches()
         row = widgets.Box([*switches, self.upload], layout=widgets.Layout(flex_flow="row wrap"))

@@ -5,7 +5,7 @@
 # %% ../../nbs/workings/10_sliders.ipynb #b707d6a2
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 import ipywidgets as widgets
@@ -78,8 +78,8 @@ class WeightSliders(widgets.VBox):
 
     Parameters
     ----------
-    further : sequence of str, default ()
-        Further blocks that the model has; see `movrec.workings.weights.FURTHER_BLOCKS`.
+    blocks : sequence of str, default all
+        The blocks that a model has; there is nothing to set for another one.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class WeightSliders(widgets.VBox):
 
     changed = traitlets.Int(0)
 
-    def __init__(self, further: Sequence[str] = ()) -> None:
+    def __init__(self, blocks: Collection[str] = tuple(BLOCKS)) -> None:
         self._default = "balanced"
         self._following = False
         names = [(name, name) for name in PRESETS]
@@ -115,7 +115,8 @@ class WeightSliders(widgets.VBox):
             style={"description_width": "initial"},
             layout=widgets.Layout(width="260px", max_width="100%"),
         )
-        self.controls = {block: WeightControl(block) for block in (*BLOCKS, *further)}
+        shown = (block for block in (*BLOCKS, *FURTHER_BLOCKS) if block in blocks)
+        self.controls = {block: WeightControl(block) for block in shown}
         self._follow_preset()
         self.preset.observe(self._on_preset, "value")
         for control in self.controls.values():

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from .cells import parse_title
 from .columns import USUAL_NAMES, squeeze
 from .core import CatalogueError, ParameterError, clean_text, shorten

@@ -17,7 +17,6 @@ import pandas as pd
 from .cells import Unreadable
 from .core import CatalogueError, ParameterError, is_missing
 from .files import read_cells
-from .further_cells import parse_money
 from .layouts import Layout
 from .matching import FilmMatcher, Match, imdb_number, title_keys
 from .source_report import SourceReport, Tally, source_reports

@@ -80,7 +80,7 @@ def description_changes(description):
 
 
 def array_changes(arrays):
-    for name, array in arrays.items():
+    for name in arrays:
         if name[0].isdigit() and name not in SEEN_ARRAYS:
             continue
         ways = {
