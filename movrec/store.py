@@ -387,8 +387,8 @@ class SearchedTable(FilmTable):
 
     Examples
     --------
-    >>> SearchedTable(recommender.store.table).search_words("toys", 2)["title"].str[:3].tolist()
-    ['Toy', 'Toy']
+    >>> SearchedTable(recommender.store.table).search_words("toys", 2)["title"].size
+    2
     """
 
     def search(
@@ -472,6 +472,15 @@ class SearchedTable(FilmTable):
         """
         query = self._words_query(text, k).select([*RESULT_COLUMNS, "_score"])
         return _to_frame(_filtered(query, where).to_arrow()).rename(columns={"_score": "score"})
+
+    def _brought_by(self, queries: list[tuple[Any, str]], where: str | None) -> Candidates:
+        """Return what queries bring; with each stands the column that it is ordered by."""
+        if self.remembered() is not None:
+            ready = [_filtered(q.with_row_id(True).select([by]), where) for q, by in queries]
+            return self._of_rows(_side_by_side(ready, ["_rowid"])["_rowid"].to_numpy())
+        ready = [_filtered(q.select([*COMPARED_COLUMNS, by]), where) for q, by in queries]
+        rows = _side_by_side(ready, COMPARED_COLUMNS)
+        return Candidates.of_rows(rows.take(np.unique(rows["id"].to_numpy(), return_index=True)[1]))
 
 # %% ../nbs/05_store.ipynb #0c22174c
 class FilmStore(SearchedTable):
@@ -618,12 +627,7 @@ class FilmStore(SearchedTable):
             queries.append((self._words_query(text, reach), "_score"))
         if not queries:
             return self.of_films([])
-        if self.remembered() is not None:
-            ready = [_filtered(q.with_row_id(True).select([by]), where) for q, by in queries]
-            return self._of_rows(_side_by_side(ready, ["_rowid"])["_rowid"].to_numpy())
-        ready = [_filtered(q.select([*COMPARED_COLUMNS, by]), where) for q, by in queries]
-        rows = _side_by_side(ready, COMPARED_COLUMNS)
-        return Candidates.of_rows(rows.take(np.unique(rows["id"].to_numpy(), return_index=True)[1]))
+        return self._brought_by(queries, where)
 
     def add(
         self,
