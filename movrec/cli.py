@@ -490,13 +490,15 @@ def _app(
     port: typed.PagePort = 8866,
     host: typed.Host = "localhost",
     token: typed.Token = None,
+    names: typed.PageNames = None,
+    visitors: typed.Visitors = 6,
     no_browser: typed.NoPage = False,
     quiet: typed.Quiet = False,
 ) -> None:
     from movrec.recommend import Recommender
     from movrec.workings.serve import check_page, page_address, serve, token_for
 
-    check_page(host, port)
+    port = check_page(host, port)
     if Path(model).expanduser().exists():
         Recommender.open(model)  # a damaged model is told here, not in the page
     else:
@@ -504,7 +506,15 @@ def _app(
         _read_and_build(None, model, quiet, make_console())
     token = token_for(host) if token is None else token
     say(f"The search box is at {page_address(host, port, token)} (Ctrl-C ends it).")
-    code = serve(model, host=host, port=port, open_browser=not no_browser, token=token)
+    code = serve(
+        model,
+        host=host,
+        port=port,
+        open_browser=not no_browser,
+        token=token,
+        names=names or [],
+        most_visitors=visitors,
+    )
     if code:
         raise typer.Exit(code)
 

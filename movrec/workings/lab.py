@@ -146,7 +146,8 @@ def lab_command(folder: Path, page: str, port: int | None, open_browser: bool) -
     >>> lab_command(Path("mine"), "01_ingest.ipynb", 8899, False)[-2]
     '--no-browser'
     """
-    command = [sys.executable, "-P", "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{page}"]
+    command = [sys.executable, "-P", "-m", "movrec.workings.processes", "jupyterlab"]
+    command += [f"--LabApp.default_url=/lab/tree/{page}"]
     # Without a question after Ctrl-C, and without a word but where the page is.
     command += ["--ServerApp.answer_yes=True", "--log-level=ERROR", "--LabApp.log_level=ERROR"]
     # In a container there is often no other user than root.
