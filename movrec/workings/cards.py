@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import html
+import logging
 import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ from .serve import PAGE_MODEL
 
 # %% auto #0
 __all__ = ['as_text', 'film_name', 'style_html', 'overview_html', 'similarity_bar_html', 'why_html', 'money_in_words',
-           'facts_html', 'film_html', 'genre_bars_html', 'error_html', 'status_html', 'FilmCard', 'Results']
+           'facts_html', 'film_html', 'genre_bars_html', 'error_html', 'status_html', 'page_box', 'FilmCard', 'Results']
 
 # %% ../../nbs/workings/10_cards.ipynb #34e1de1d
 def as_text(value: Any) -> str:
@@ -353,6 +354,35 @@ def status_html(text: str, more: Sequence[str] = (), *, busy: bool = False) -> s
     items = f"<ul>{items}</ul>" if items else ""
     circle = '<span class="movrec-spinner"></span>' if busy else ""
     return f'<div class="movrec-status" role="status">{circle}{as_text(text)}{items}</div>'
+
+# %% ../../nbs/workings/10_cards.ipynb #page-box-code
+def page_box(make: Callable[[], widgets.Widget]) -> widgets.Widget:
+    """Return the box of a page; where it cannot be made, a line that tells no file of the server's.
+
+    Parameters
+    ----------
+    make : callable
+        Opens the model and makes the box.
+
+    Returns
+    -------
+    Widget
+        What the page shows.
+
+    Examples
+    --------
+    >>> page_box(lambda: 1 / 0).value
+    '<div class="movrec-error" role="alert">The films of this page cannot be shown just now: ...
+    """
+    log = logging.FileHandler("errors.log", encoding="utf-8", delay=True)
+    if PAGE_MODEL in os.environ and not any(type(h) is type(log) for h in logger.handlers):
+        logger.addHandler(log)
+    try:
+        return make()
+    except Exception as error:
+        logger.error("The page could not be made", exc_info=error)
+        line = "The films of this page cannot be shown just now: whoever serves it finds why in the log."
+        return widgets.HTML(f'<div class="movrec-error" role="alert">{as_text(line)}</div>')
 
 # %% ../../nbs/workings/10_cards.ipynb #23bc5da8
 class FilmCard(widgets.VBox):

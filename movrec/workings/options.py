@@ -7,8 +7,9 @@ __all__ = ['DEFAULT_MODEL', 'MODEL_VARIABLE', 'Model', 'Out', 'Json', 'Why', 'Qu
            'FilmIds', 'PlotText', 'PlotTitle', 'ProfileFile', 'Disliked', 'More', 'Less', 'WeightsText',
            'SearchedWords', 'GenreText', 'GenreTitle', 'Genres', 'ExcludedGenres', 'Years', 'Language', 'MinVotes',
            'Least', 'SortBy', 'MatchGenres', 'Not', 'Diverse', 'Catalogue', 'NewFilms', 'OutputFile', 'Ratings',
-           'Links', 'Keywords', 'DownloadFolder', 'Reuse', 'PagePort', 'Host', 'Token', 'NoPage', 'LabFolder', 'Force',
-           'CopyOnly', 'LabPort', 'NoLab', 'with_number', 'DiverseCommand', 'model_option', 'own_name', 'next_commands']
+           'Links', 'Keywords', 'DownloadFolder', 'Reuse', 'PagePort', 'Host', 'Token', 'PageNames', 'Visitors',
+           'NoPage', 'LabFolder', 'Force', 'CopyOnly', 'LabPort', 'NoLab', 'with_number', 'DiverseCommand',
+           'model_option', 'own_name', 'next_commands']
 
 # %% ../../nbs/workings/09_options.ipynb #options-imports
 import os
@@ -269,12 +270,26 @@ Reuse = Annotated[
 ]
 
 # %% ../../nbs/workings/09_options.ipynb #options-pages-code
-PagePort = Annotated[int, typer.Option("--port", metavar="N", help="The port of the page.")]
+PagePort = Annotated[
+    int, typer.Option("--port", metavar="N", help="The port of the page; 0 finds one that is free.")
+]
 Host = Annotated[
     str, typer.Option("--host", metavar="HOST", help="Where to listen; others get in by 0.0.0.0.")
 ]
 Token = Annotated[
     str | None, typer.Option("--token", metavar="WORD", help="What a visitor has to know.")
+]
+PageNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--name", metavar="NAME", help="Another name that the page is called by; may be repeated."
+    ),
+]
+Visitors = Annotated[
+    int,
+    typer.Option(
+        "--visitors", metavar="N", min=1, max=1000, help="How many at a time, at some 600 MB each."
+    ),
 ]
 NoPage = Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")]
 LabFolder = Annotated[

@@ -199,6 +199,6 @@ def _limit(manager: Any, most: int) -> None:
     manager.start_kernel = start_kernel
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and "__file__" in globals():  # not in a notebook
     end_with_the_command()
     run_page(Path(sys.argv[1]))
