@@ -506,17 +506,8 @@ def _app(
         _read_and_build(None, model, quiet, make_console())
     token = token_for(host) if token is None else token
     say(f"The search box is at {page_address(host, port, token)} (Ctrl-C ends it).")
-    code = serve(
-        model,
-        host=host,
-        port=port,
-        open_browser=not no_browser,
-        token=token,
-        names=names or [],
-        most_visitors=visitors,
-    )
-    if code:
-        raise typer.Exit(code)
+    who: dict[str, Any] = {"token": token, "names": names or [], "most_visitors": visitors}
+    raise typer.Exit(serve(model, host=host, port=port, open_browser=not no_browser, **who))
 
 
 @app.command(
@@ -545,6 +536,4 @@ def _lab(
     if copy_only:
         return
     say("JupyterLab opens there (Ctrl-C ends it).")
-    code = run_jupyterlab(target, min(files), port, not no_browser)
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(run_jupyterlab(target, min(files), port, not no_browser))

@@ -101,6 +101,36 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 
+# %% ../../nbs/workings/09_page.ipynb #page-limit-code
+def _pass_on(log: Path) -> None:
+    """Print to stderr what a visitor's process has written to its log, and no visitor reads."""
+    read = 0
+    while True:
+        time.sleep(1)
+        if log.exists():
+            with open(log, encoding="utf-8", errors="replace") as file:
+                file.seek(read)
+                sys.stderr.write(file.read(100_000))
+                read = file.tell()
+
+
+def _limit(manager: Any, most: int) -> None:
+    """Let a manager start no more than a number of kernels at a time."""
+    import tornado.web
+
+    start, manager.starting = manager.start_kernel, 0
+
+    async def start_kernel(*arguments: Any, **named: Any) -> Any:
+        if len(manager) + manager.starting >= most:
+            raise tornado.web.HTTPError(503)
+        manager.starting += 1
+        try:
+            return await start(*arguments, **named)
+        finally:
+            manager.starting -= 1
+
+    manager.start_kernel = start_kernel
+
 # %% ../../nbs/workings/09_page.ipynb #page-run-code
 _LEFT_ALONE = {"cull_idle_timeout": 30, "cull_interval": 10, "cull_connected": False}  # seconds
 
@@ -167,36 +197,6 @@ def run_page(folder: Path) -> None:
         page.start()
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # where nobody is left to do it
-
-
-def _pass_on(log: Path) -> None:
-    """Print to stderr what a visitor's process has written to its log, and no visitor reads."""
-    read = 0
-    while True:
-        time.sleep(1)
-        if log.exists():
-            with open(log, encoding="utf-8", errors="replace") as file:
-                file.seek(read)
-                sys.stderr.write(file.read(100_000))
-                read = file.tell()
-
-
-def _limit(manager: Any, most: int) -> None:
-    """Let a manager start no more than a number of kernels at a time."""
-    import tornado.web
-
-    start, manager.starting = manager.start_kernel, 0
-
-    async def start_kernel(*arguments: Any, **named: Any) -> Any:
-        if len(manager) + manager.starting >= most:
-            raise tornado.web.HTTPError(503)
-        manager.starting += 1
-        try:
-            return await start(*arguments, **named)
-        finally:
-            manager.starting -= 1
-
-    manager.start_kernel = start_kernel
 
 
 if __name__ == "__main__" and "__file__" in globals():  # not in a notebook
