@@ -388,9 +388,9 @@ def added_text(given: "pd.DataFrame", stored: "pd.DataFrame", n_films: int) -> s
     "Added 2 films: the model now has 22. Their ids are 21 to 22: the file's rows were taken."
     """
     text = f"Added {len(stored):,} films: the model now has {n_films:,}."
-    first, *_, last = [*stored["id"], *stored["id"].tail(1)]
-    if stored["id"].tolist() != given["id"].tolist():
-        text += f" Their ids are {first} to {last}: the file's rows were taken."
+    ids = stored["id"].tolist()
+    if ids != given["id"].tolist():
+        text += f" Their ids are {ids[0]} to {ids[-1]}: the file's rows were taken."
     return text
 
 # %% ../../nbs/workings/09_tables.ipynb #2f9aeca2
