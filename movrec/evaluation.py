@@ -30,6 +30,7 @@ from .workings.core import ParameterError, check_whole, progress_bar
 from .workings.judgements import Judgements, known_item
 from .workings.measures import DEFAULT_BOOTSTRAP, Bootstrap, Measure
 from .workings.sources import as_keyword_table, as_rating_table
+from .workings.weights import Weights, resolve_weights
 
 # %% ../nbs/07_evaluate.ipynb #b1dc1162
 def evaluate(
@@ -40,6 +41,7 @@ def evaluate(
     *,
     keywords: pd.DataFrame | str | Path | None = None,
     judgements: Judgements | None = None,
+    weights: Weights = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> pd.DataFrame:
     """Measure a model's recommendations for all films of its catalogue, and its answers to texts.
@@ -59,6 +61,9 @@ def evaluate(
     judgements : Judgements, optional
         What people said of the films. Default: the bundled judgements of those films that the
         catalogue has, by id and title; ``Judgements()`` leaves them out.
+    weights : dict of str to float, or str, optional
+        As for `Recommender.recommend`; texts are answered as usual. What counts is no yardstick:
+        with a weight for keywords or ratings, what these measure is refused.
     bootstrap : Bootstrap, optional
         How the intervals are found.
 
@@ -86,11 +91,11 @@ def evaluate(
     films = recommender.films
     if k >= len(films):
         raise ParameterError(f"k={k} is too many: the catalogue has {len(films):,} films.")
-    refuse_leaks(recommender, keywords is not None)
+    refuse_leaks(recommender, keywords is not None, ratings is not None, weights)
     judged = judgements or Judgements.bundled(films)
     measured = measure_all(
         films,
-        joined_scores(recommender),
+        joined_scores(recommender, weights=weights),
         None if ratings is None else as_rating_table(ratings, links),
         k,
         bootstrap,
@@ -107,8 +112,13 @@ def evaluate(
     return table
 
 
-def refuse_leaks(recommender: Recommender, with_keywords: bool = True) -> None:
-    """Refuse to measure a model by keywords that it has read.
+def refuse_leaks(
+    recommender: Recommender,
+    with_keywords: bool = True,
+    with_ratings: bool = False,
+    weights: Weights = None,
+) -> None:
+    """Refuse to measure a model by keywords that it has read, or by ratings that count in it.
 
     Parameters
     ----------
@@ -116,11 +126,15 @@ def refuse_leaks(recommender: Recommender, with_keywords: bool = True) -> None:
         The model.
     with_keywords : bool, default True
         Is it to be measured by keywords?
+    with_ratings : bool, default False
+        Is it to be measured by ratings?
+    weights : dict of str to float, or str, optional
+        What is to count.
 
     Raises
     ------
     ParameterError
-        It is, and keywords are among the texts that it was built from.
+        It is, and keywords are among the texts that it was built from, or keywords or ratings count.
 
     Examples
     --------
@@ -131,6 +145,17 @@ def refuse_leaks(recommender: Recommender, with_keywords: bool = True) -> None:
             "The model has read the keywords of its films, so that theme similarity would measure "
             "what it was told: leave keywords out, or build it without them in text_fields."
         )
+    counted = resolve_weights(weights)
+    for name, measured, measure in (
+        ("keywords", with_keywords, "theme similarity"),
+        ("ratings", with_ratings, "co-rating recall"),
+    ):
+        if measured and counted.get(name) and name in recommender.space.layout_:
+            raise ParameterError(
+                f"With a weight for {name}, {measure} would measure what the model was told: leave "
+                f"{name} out, of the weights or of the measures (benchmarks/supplements.py measures it "
+                "by what the model has not seen)."
+            )
 
 # %% ../nbs/07_evaluate.ipynb #74f2183c
 def compare(

@@ -275,6 +275,7 @@ def _search(model: FilmModel, question: Question, asked: Asked) -> pd.DataFrame:
         query=_names_of(question, asked),
         genres=matched if question.genres_matched else None,
         weights=question.block_weights(),
+        sort_by=question.sort_by,
         filter=where,
     )
     return found

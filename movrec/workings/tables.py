@@ -33,6 +33,10 @@ def _empty_table() -> "Table":
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
 
 
+def _figure(value: Any) -> str:
+    return "" if value != value or value is None else f"{value:,.10g}"
+
+
 def film_table(films: "pd.DataFrame") -> "Table":
     """Return recommendations as a table that fits its terminal, whatever the titles' length.
 
@@ -65,11 +69,16 @@ def film_table(films: "pd.DataFrame") -> "Table":
     table.add_column("Year", justify="right", no_wrap=True)
     table.add_column("Genres")
     table.add_column("Similarity", justify="right", no_wrap=True)
+    by = films.attrs.get("sort_by", "similarity")
+    shown = by in films and by not in ("similarity", "title", "year")
+    if shown:
+        table.add_column(by.replace("_", " ").capitalize(), justify="right", no_wrap=True)
     years = films["year"].astype(object).where(films["year"].notna(), "")
     columns = (films["title"], years, films["genres"], films["similarity"])
     for rank, (title, year, genres, similarity) in enumerate(zip(*columns), start=1):
         names = one_line(", ".join(genres))
-        table.add_row(str(rank), one_line(title), str(year), names, f"{similarity:.3f}")
+        more = [_figure(films[by].iloc[rank - 1])] if shown else []
+        table.add_row(str(rank), one_line(title), str(year), names, f"{similarity:.3f}", *more)
     return table
 
 # %% ../../nbs/workings/09_tables.ipynb #9ba90751
