@@ -195,3 +195,72 @@ def test_the_smallest_catalogue(tmp_path):  # 21-smallest-catalogue-of-the-docs
         progress=False,
     )
     assert len(recommender.recommend("Salt", match_genres=False)) == 9
+
+
+# ---- more about the same films ------------------------------------------------------------------
+
+
+def write_tables(films):
+    """The tables that the page names, about the first of the films."""
+    from movrec.ingest import read_movies
+
+    records = [line_of("tmdb_5000_movies.csv", film, n) for n, film in enumerate(FILMS, start=1)]
+    for record in records:
+        record["imdb_id"] = f"tt{int(record['id']):07}"
+        record["revenue"] = "0"
+    with open("movies_metadata.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(records[0]))
+        writer.writeheader()
+        writer.writerows(records)
+    table = read_movies("movies_metadata.csv", progress=False)
+    ids, imdb = table["id"].tolist(), table["imdb_id"].tolist()
+    title, year = table["title"][0], int(table["year"][0])
+    people = "\"[{'name': 'Cy Dee'}]\",\"[{'job': 'Director', 'name': 'Ann Lee'}]\""
+    likes = [(user, film) for user in range(9) for film in range(6) if (user + film) % 3]
+    files = {
+        "keywords.csv": f"id,keywords\n{ids[0]},\"[{{'id': 1, 'name': 'sea'}}]\"\n",
+        "credits.csv": f"cast,crew,id\n{people},{ids[0]}\n",
+        "links.csv": "movieId,imdbId,tmdbId\n"
+        + "".join(f"{n},,{film}\n" for n, film in enumerate(ids)),
+        "ratings.csv": "userId,movieId,rating,timestamp\n"
+        + "".join(f"{user},{film},5.0,0\n" for user, film in likes),
+        "title.ratings.tsv": f"tconst\taverageRating\tnumVotes\n{imdb[0]}\t8.1\t77\n",
+        "title.akas.tsv": "titleId\tordering\ttitle\tregion\tlanguage\ttypes\tattributes\tisOriginalTitle\n"
+        f"{imdb[0]}\t1\tEin anderer Titel\tDE\t\\N\t\\N\t\\N\t0\n",
+        "rotten_tomatoes_movies.csv": "movie_title,original_release_date,tomatometer_rating\n"
+        f'"{title}",{year}-02-01,97\n',
+        "grosses.csv": f'Movie,Year,Worldwide Gross\n"{title}",{year},"$1,500,000"\n',
+    }
+    for name, text in files.items():
+        Path(name).write_text(text, encoding="utf-8")
+
+
+BROUGHT = {
+    "keywords.csv": ("keywords for 1 films", "directors for 1 films"),
+    "ratings.csv": ("ratings_vector for",),
+    "title.ratings.tsv": ("other_titles for 1 films",),
+    "grosses.csv": ("revenue for 1 films", "critics_score for 1 films"),
+}
+
+
+@pytest.mark.parametrize("table", BROUGHT)
+def test_tables_beside_a_catalogue_are_added(shell, table):
+    write_tables(FILMS)
+    (command,) = [line for line in COMMANDS if f"--with {table}" in line]
+    films, out, err = shell(command)
+    assert err == "" and all(said in out for said in BROUGHT[table])
+    assert len(films) == 16 and len(films.attrs["source_reports"]) == command.count("--with")
+
+
+def test_the_page_asks_in_ways_that_the_shell_knows(small_model, tmp_path, monkeypatch, capsys):
+    """Its questions are asked of a small model; those that need more of the films say so."""
+    monkeypatch.chdir(tmp_path)
+    Path("my_ratings.csv").write_text("Date,Name,Year,Rating\n2021-01-01,Toy Story,1995,5\n")
+    asked = [line for line in COMMANDS if re.search(r"--min |--sort |--weights |--profile ", line)]
+    assert len(asked) == 4
+    for line in asked:
+        words = shlex.split(re.sub(r" --model \S+", "", line))[1:]
+        code = main([*words, "--model", str(small_model)])
+        _, err = capsys.readouterr()
+        lacks = "needs what none of these films has" in err or "knows no" in err or "No film" in err
+        assert code == 0 or (code == 2 and lacks), (line, err)
