@@ -5,7 +5,7 @@
 # %% ../../nbs/workings/06_understanding.ipynb #103d6f18
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -137,7 +137,7 @@ def _check_known(model: FilmModel, name: str, words: Sequence[str]) -> None:
     """Say so where a word would count for nothing, or for the pieces that it is made of."""
     if model.reader is not None and not hasattr(model.reader, "known"):
         return  # what does not say what it knows may know everything
-    of_reader = getattr(model.reader, "known", lambda _: [])
+    of_reader: Callable[[str], list[str]] = getattr(model.reader, "known", lambda _: [])
     for word in words:
         if not model.words.known(word) and not of_reader(word):
             raise ParameterError(
