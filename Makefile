@@ -64,7 +64,7 @@ bench: $(VENV)/.installed-sentence  ## movrec beside other methods: tables and r
 	@$(PY) benchmarks/compare.py $(BENCH_ARGS)
 
 prepare: $(VENV)/.installed-dev  ## before a commit: write all that is generated, then test
-	@echo "==> Writing tidy cells, links, modules, clean notebooks, README.md, exercises, the house"
+	@echo "==> Writing tidy cells, links, modules, clean notebooks, README.md, exercises, the house, figures"
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 	@$(PY) tools/project.py links
@@ -73,6 +73,7 @@ prepare: $(VENV)/.installed-dev  ## before a commit: write all that is generated
 	@$(PY) tools/project.py readme
 	@$(PY) tools/project.py exercises
 	@$(PY) tools/project.py house
+	@$(PY) tools/project.py guide
 	@$(MAKE) --no-print-directory test
 
 clean:  ## remove what builds and tests leave behind (.venv stays)
