@@ -23,7 +23,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 OLDEST := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 NEWEST := $(shell sed -n 's/^max_python *= *//p' settings.ini)
 
-.PHONY: help demo test lab docs workshop wheelhouse bench prepare clean
+.PHONY: help demo test lab docs workshop wheelhouse bench campaigns prepare clean
 
 help:  ## this list
 	@echo "movrec: run one of"
@@ -62,6 +62,10 @@ wheelhouse: $(VENV)/.installed-runtime  ## a folder to install movrec from where
 bench: $(VENV)/.installed-sentence  ## movrec beside other methods: tables and ratios, in half an hour
 	@echo "==> Training and measuring; the slow one is the recipe that movrec is compared with"
 	@$(PY) benchmarks/compare.py $(BENCH_ARGS)
+
+campaigns: $(VENV)/.installed-dev  ## thousands of kills, full disks, races and hostile parts, in hours
+	@for campaign in "kills.py add" "kills.py build" interleaved.py hostile_parts.py bit_flips.py; do \
+		echo "==> $$campaign"; $(PY) tests/campaigns/$$campaign || exit 1; done
 
 prepare: $(VENV)/.installed-dev  ## before a commit: write all that is generated, then test
 	@echo "==> Writing tidy cells, links, modules, clean notebooks, README.md, exercises, the house, figures"

@@ -315,7 +315,8 @@ class StaticReader(TextTransformer):
             raise ModelError(_NO_MODEL2VEC)
         letters = kept_array(arrays, "tokenizer", (None,), np.uint8, 0, 255)
         tokenizer = letters.tobytes().decode("utf-8")
-        numbers = kept_array(arrays, "numbers", (None, None), np.int8, -128, 127)
+        kind = np.int8 if arrays["numbers"].dtype == np.int8 else np.float32
+        numbers = kept_array(arrays, "numbers", (None, None), kind)
         scale = kept_array(arrays, "scale", (len(numbers),), low=0)
         self._set(PieceTable(numbers, scale, tokenizer, description["normalize"] is True))
 
