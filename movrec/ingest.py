@@ -20,6 +20,7 @@ from .workings.evidence import ParsedFilms, parse_films
 from .workings.files import read_cells
 from .workings.genre_cells import has_strange_ids
 from .workings.layouts import KAGGLE, MISSHAPEN, Layout, find_layout
+from .workings.limits import enough_memory
 from .workings.packing import KAGGLE_FILE, check_file
 from .workings.places import write_file
 from .workings.report import REASONS, make_report, mask
@@ -225,10 +226,11 @@ def read_movies(
     0
     """
     file = read_cells(path, chunk_size, progress, columns=columns, encoding=encoding)
-    cells = pd.concat(list(file))
-    read = parse_films(cells, file.layout)
-    reasons = find_reasons(read.cells, read.table, read.layout)
-    films = _as_film_table(read.table[reasons.isna()])
+    with enough_memory(path):
+        cells = pd.concat(list(file))
+        read = parse_films(cells, file.layout)
+        reasons = find_reasons(read.cells, read.table, read.layout)
+        films = _as_film_table(read.table[reasons.isna()])
     notices = [*file.notices, *read.notices]
     films.attrs["ingest_report"] = make_report(
         file.source, read.cells, read.table, reasons, read.layout, notices

@@ -375,7 +375,8 @@ def page_box(make: Callable[[], widgets.Widget]) -> widgets.Widget:
     '<div class="movrec-error" role="alert">The films of this page cannot be shown just now: ...
     """
     log = logging.FileHandler("errors.log", encoding="utf-8", delay=True)
-    if PAGE_MODEL in os.environ and not any(type(h) is type(log) for h in logger.handlers):
+    known = {getattr(handler, "baseFilename", None) for handler in logger.handlers}
+    if PAGE_MODEL in os.environ and log.baseFilename not in known:
         logger.addHandler(log)
     try:
         return make()

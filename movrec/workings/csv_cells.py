@@ -17,6 +17,7 @@ import pandas as pd
 
 from .core import CONTROL, UNDECODABLE, CatalogueError
 from .encodings import as_windows_1252, not_utf8, open_text
+from .limits import check_file_limit
 from .request import HEADER_WITHIN, Request, chunk_of, header_row, no_header
 
 # %% auto #0
@@ -75,6 +76,9 @@ def _otherwise(line: str, delimiter: str, width: int) -> list[str] | None:
     return None
 
 # %% ../../nbs/workings/01_csv_cells.ipynb #bfc95e46
+_FARTHEST, _NEAREST = 1 << 18, 1 << 13  # characters that a quote may reach
+
+
 def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterator[list[str] | None]:
     """Yield the records of a CSV file, None for one that cannot be taken apart.
 
@@ -100,11 +104,20 @@ def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterato
     taken: list[str] = []  # the lines of the present record
     waiting: deque[str] = deque()  # lines that have to be read again
     long_records = _LongRecords(delimiter, width)
+    # How far a quote may reach: less and less far, where again and again one is not closed, so that
+    # a file of such quotes takes no time that grows with its square.
+    reach, size, is_cut = _FARTHEST, 0, False
 
     def next_lines() -> Iterator[str]:
-        while line := waiting.popleft() if waiting else next(lines, ""):
+        nonlocal size, is_cut
+        while size <= reach and len(taken) <= reach >> 9:  # characters and lines
+            line = waiting.popleft() if waiting else next(lines, "")
+            if not line:
+                return
             taken.append(line)
+            size += len(line)
             yield line
+        is_cut = True
 
     def untaken() -> Iterator[str]:
         while line := waiting.popleft() if waiting else next(lines, ""):
@@ -113,6 +126,7 @@ def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterato
     reader = csv.reader(next_lines(), delimiter=delimiter)
     while True:
         taken.clear()
+        size, is_cut = 0, False
         record: list[str] | None
         try:
             record = next(reader)
@@ -124,12 +138,17 @@ def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterato
                 reader = csv.reader(next_lines(), delimiter=delimiter)
                 yield record
                 continue
-        if len(taken) > 1 and (record is None or "".join(taken).count('"') % 2):
+        if len(taken) > 1 and (record is None or is_cut or "".join(taken).count('"') % 2):
+            reach = max(reach // 2, _NEAREST)
             waiting.extendleft(reversed(taken[1:]))
             reader = csv.reader(next_lines(), delimiter=delimiter)
             record = _otherwise(taken[0], delimiter, width) if width else None
         elif width and len(taken) == 1 and len(record or ()) != width:
             record = _otherwise(taken[0], delimiter, width) or record
+        elif len(taken) > 1:
+            reach = min(reach * 2, _FARTHEST)
+        if is_cut and len(taken) == 1:
+            reader = csv.reader(next_lines(), delimiter=delimiter)
         if record is None or any(record):
             yield record
 
@@ -211,7 +230,11 @@ _RETURN = re.compile(r"\r(?!\n|$)")
 
 def _bounded_lines(text: io.TextIOWrapper, source: str) -> Iterator[str]:
     """Yield lines; one without an end is not read to it, and a return within a line is a blank."""
+    number = 0
     while line := text.readline(_LONGEST_LINE):
+        number += 1
+        if number % 65_536 == 0:
+            check_file_limit("rows", number, source)
         if "\r" in line[:-2]:
             line = _RETURN.sub(" ", line)
         if len(line) == _LONGEST_LINE and not line.endswith("\n"):
@@ -263,6 +286,7 @@ def csv_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Data
         if not head:
             raise CatalogueError(f"{request.source} is empty: get the file again.")
         header, delimiter, place = find_header(head, request)
+        check_file_limit("columns", len(header), request.source)
         layout = request.take(header)
         if place and not _SEP_LINE.fullmatch(head[0]):
             request.notices.append(f"the names of the columns stand in line {numbers[place]}")

@@ -13,11 +13,18 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from .core import CatalogueError, check_whole, progress_bar
+from movrec.workings.core import (
+    CatalogueError,
+    MovrecError,
+    check_whole,
+    first_line,
+    progress_bar,
+)
 from .csv_cells import csv_chunks
 from .encodings import TextCheck, check_encoding
 from .json_cells import json_chunks
 from .layouts import KAGGLE, Layout
+from .limits import check_file_limit, enough_memory
 from .packing import address_of, check_file, fetch, unpacked, what_else
 from .request import Request
 from movrec.workings.typed_cells import (
@@ -172,14 +179,22 @@ def _read(path: str | os.PathLike[str], progress: bool, request: Request) -> Ite
     )
     rows, text = 0, TextCheck()
     try:
-        with bar, open(path, "rb") as raw, unpacked(source, raw) as content:
+        with enough_memory(source), bar, open(path, "rb") as raw, unpacked(source, raw) as content:
             for cells in _chunks(content, request):
                 bar.update(max(0, raw.tell() - bar.n))
                 cells.index = pd.RangeIndex(rows, rows + len(cells))
                 rows += len(cells)
+                check_file_limit("rows", rows, source)
                 yield text.mend(cells)
     except PermissionError as error:
         raise CatalogueError(f"{path} may not be read: change its permissions.") from error
+    except MovrecError:
+        raise
+    except Exception as error:  # whatever a damaged file makes of a library
+        raise CatalogueError(
+            f"{source} is damaged, or no table that can be read ({first_line(error)}): get the file "
+            "again, or save it as CSV in UTF-8."
+        ) from error
     if not rows:
         raise CatalogueError(f"{source} has column names but no rows: there is nothing to read.")
     notice = text.notice(source)

@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 import pandas as pd
 
-from .core import UNDECODABLE, ParameterError, quoted
+from .core import UNDECODABLE, CatalogueError, ParameterError, quoted, shorten
 
 # %% auto #0
-__all__ = ['MOST_TITLE', 'MOST_TEXT', 'MOST_LISTED', 'MOST_VOTES', 'check_text', 'check_list', 'Remembered']
+__all__ = ['MOST_TITLE', 'MOST_TEXT', 'MOST_LISTED', 'MOST_VOTES', 'FILES', 'check_text', 'check_list', 'check_file_limit',
+           'enough_memory', 'Remembered']
 
 # %% ../../nbs/workings/00_limits.ipynb #l1m1ts01
 MOST_TITLE = 500  # characters of a title, a genre, a language, some words to have more of
@@ -115,6 +117,67 @@ def check_list(name: str, value: Any, of: str, most: int = MOST_LISTED) -> list[
     if len(entries) > most:
         raise ParameterError(f"{name} has more than {most:,} {of}: make it shorter.")
     return entries
+
+# %% ../../nbs/workings/00_limits.ipynb #l1m1ts-files-code
+FILES: dict[str, int | None] = {
+    "bytes": 8 * 2**30,  # of a file, unpacked
+    "row bytes": 32 * 2**20,  # of a row; characters, where it is text
+    "columns": 10_000,
+    "rows": 20_000_000,
+}
+
+
+def check_file_limit(what: str, found: int, source: str) -> None:
+    """Raise where a file holds more than a limit of `FILES` says.
+
+    Parameters
+    ----------
+    what : {"bytes", "row bytes", "columns", "rows"}
+        Which limit.
+    found : int
+        How many there are, so far.
+    source : str
+        What the file is called.
+
+    Raises
+    ------
+    CatalogueError
+        There are more.
+
+    Examples
+    --------
+    >>> check_file_limit("columns", 20_000, "films.csv")
+    Traceback (most recent call last):
+        ...
+    movrec.workings.core.CatalogueError: films.csv holds more than 10,000 columns, the limit 'columns' of...
+    """
+    most = FILES[what]
+    if most is not None and found > most:
+        words = "bytes in a row" if what == "row bytes" else what
+        raise CatalogueError(
+            f"{source} holds more than {most:,} {words}, the limit {what!r} of "
+            "movrec.workings.limits.FILES: take the films out that you want, or lift the limit."
+        )
+
+
+@contextmanager
+def enough_memory(source: object) -> Iterator[None]:
+    """Let a MemoryError in this block say which file it was that needs so much.
+
+    Examples
+    --------
+    >>> with enough_memory("films.csv"):
+    ...     raise MemoryError
+    Traceback (most recent call last):
+        ...
+    movrec.workings.core.CatalogueError: films.csv needs more memory than there is: take the films...
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise CatalogueError(
+            f"{shorten(source, 200)} needs more memory than there is: take the films out that you want."
+        ) from error
 
 # %% ../../nbs/workings/00_limits.ipynb #l1m1ts03
 class Remembered:

@@ -11,6 +11,7 @@ import io
 import lzma
 import os
 import re
+import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from movrec.workings.core import (
     progress_bar,
     shorten,
 )
+from .limits import check_file_limit
 
 # %% auto #0
 __all__ = ['KAGGLE_FILE', 'check_file', 'address_of', 'fetch', 'unpacked', 'what_else']
@@ -78,13 +80,29 @@ def check_file(path: str | os.PathLike[str]) -> Path:
             near = nearest_name(path.name, neighbors)
             hint = f"did you mean {path.parent / near}?" if near else "check the path."
             raise CatalogueError(f"There is no file {path}: {hint}")
+        kind = _kind_of(path.stat().st_mode)
+        if kind is not None:
+            raise CatalogueError(f"{path} is {kind}, not a file: give a file with a catalogue.")
         if path.stat().st_size == 0:
             raise CatalogueError(f"{path} is empty: get the file again.")
-    except (OSError, RuntimeError) as error:
+    except MovrecError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:  # such as a NUL in it
         raise CatalogueError(
-            f"{path} cannot be read ({first_line(error)}): check the path."
+            f"{shorten(path, 200)} cannot be read ({first_line(error)}): check the path."
         ) from error
     return path
+
+
+def _kind_of(mode: int) -> str | None:
+    """Return what is no regular file, None for one: to open a pipe may take for ever."""
+    kinds = {
+        stat.S_ISFIFO: "a pipe",
+        stat.S_ISSOCK: "a socket",
+        stat.S_ISCHR: "a device",
+        stat.S_ISBLK: "a device",
+    }
+    return next((kind for fits, kind in kinds.items() if fits(mode)), None)
 
 # %% ../../nbs/workings/01_packing.ipynb #packing-address-code
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}[^/\\]", re.IGNORECASE)
@@ -238,6 +256,36 @@ def _open_packed(raw: io.BufferedReader, source: str, stack: ExitStack) -> io.Bu
     raise CatalogueError(f"{source} is packed again and again: unpack it first.")
 
 
+class _Counted(io.RawIOBase):
+    """What comes out of a packed file, as far as the limit for files."""
+
+    def __init__(self, content: io.BufferedReader, source: str) -> None:
+        self._content, self._source, self._read = content, source, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._content.seekable())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._content.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._content.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._content.read1(len(buffer))
+        self._read += len(data)
+        check_file_limit("bytes", self._read, self._source)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _counted(content: io.BufferedReader, source: str) -> io.BufferedReader:
+    return io.BufferedReader(_Counted(content, source), 1 << 16)
+
+
 @contextmanager
 def unpacked(source: str, raw: io.BufferedReader) -> Iterator[io.BufferedReader]:
     """Give the content of a file, which may be packed, or not at all.
@@ -267,7 +315,8 @@ def unpacked(source: str, raw: io.BufferedReader) -> Iterator[io.BufferedReader]
     """
     try:
         with ExitStack() as stack:
-            yield _open_packed(raw, source, stack)
+            content = _open_packed(raw, source, stack)
+            yield content if content is raw else _counted(content, source)
     except MovrecError:
         raise
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as error:

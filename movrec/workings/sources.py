@@ -5,7 +5,6 @@
 # %% ../../nbs/workings/01_sources.ipynb #53f512c3
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from .cells import Unreadable
-from .core import CatalogueError, ParameterError, check_whole
+from .core import CatalogueError, ParameterError, check_whole, first_line
 from .genre_cells import parse_genres
 from .layouts import required_column
 from .number_cells import parse_id
+from .packing import check_file
 
 # %% auto #0
 __all__ = ['read_ratings', 'read_numbers', 'as_rating_table', 'read_keywords', 'as_keyword_table', 'read_similarity_judgements',
@@ -69,10 +69,11 @@ def _read_csv(
     path: str | Path, needed: list[str], whose: str, more: Sequence[str] = ()
 ) -> pd.DataFrame:
     """Read some columns of a CSV file; those of `more` may be missing."""
+    path = check_file(path)
     try:
         table = pd.read_csv(path, usecols=lambda name: name in {*needed, *more}, low_memory=False)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["damaged"])[0]
+    except Exception as error:  # pandas and what unpacks have many; a MemoryError is among them
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise CatalogueError(f"{path} cannot be read as a CSV file ({reason}).") from error
     missing = [name for name in needed if name not in table]
     if missing:
@@ -90,9 +91,10 @@ def read_numbers(
     >>> read_numbers("links.csv", ["movieId", "tmdbId"])
     Traceback (most recent call last):
         ...
-    movrec.workings.core.CatalogueError: links.csv cannot be read as a CSV file (No such file or directory).
+    movrec.workings.core.CatalogueError: There is no file links.csv: check the path.
     """
-    return _read_csv(path, names, whose).apply(pd.to_numeric, errors="coerce").dropna()
+    numbers = _read_csv(path, names, whose).apply(pd.to_numeric, errors="coerce").astype(float)
+    return numbers[(numbers.abs() < 2**53).all(axis=1)]  # neither missing nor infinite
 
 # %% ../../nbs/workings/01_sources.ipynb #663a234c
 def as_rating_table(
