@@ -55,11 +55,12 @@ def test_a_filter_without_conditions_is_none():
 
 
 def test_each_condition_is_in_the_sql_and_in_the_words():
-    where = FilmFilter(("Comedy", "Drama"), ("Horror",), (1990, 1999), "fr", 1000)
+    where = FilmFilter(("Comedy", "Drama"), ("Horror",), (1990, 1999), "fr", 1000, 7.5, 1e8, 10**6)
     assert where.sql(["Crime"], [3, np.int64(5)]) == (
         "array_has_any(genres, ['Crime']) AND array_has_any(genres, ['Comedy', 'Drama']) "
         "AND NOT array_has_any(genres, ['Horror']) AND year >= 1990 AND year <= 1999 "
-        "AND language = 'fr' AND vote_count >= 1000 AND id NOT IN (3, 5)"
+        "AND language = 'fr' AND vote_count >= 1000 AND vote_average >= 7.5 AND revenue >= 100000000.0 "
+        "AND budget >= 1000000 AND id NOT IN (3, 5)"
     )
     fields = [field.name for field in dataclasses.fields(FilmFilter)]
     assert list(where.in_words()) == fields and all(where.in_words().values())
