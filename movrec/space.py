@@ -421,6 +421,7 @@ class TextParts:
         self.words = words or WordWeights()
         self.reader: Embedder | None = default_reader() if reader is None else reader or None
         self.text_fields = tuple(text_fields)
+        self._just_read: tuple[list[str], list[np.ndarray]] = ([], [])
 
     @property
     def blocks(self) -> list[str]:
@@ -669,6 +670,7 @@ class TextModel(TextParts):
         text = {"plot": blocks}
         if self.reader is not None:
             text["reader"] = train_blocks(self.reader, texts)
+            self._just_read = (texts, text["reader"])
             clock.lap("reader")
         rows = np.arange(len(films)) if labelled is None else np.asarray(labelled)
         self.space.fit(_with_genres_of(films, rows), text)
@@ -701,9 +703,14 @@ class TextModel(TextParts):
         """
         raw = {"plot": list(blocks)}
         if self.reader is not None:
-            raw["reader"] = read_blocks(self.reader, film_texts(films, self.text_fields))
+            raw["reader"] = self._read_blocks(film_texts(films, self.text_fields))
         words = self.words.transform(film_texts(films, word_fields(films, self.text_fields)))
         return self.space.text_vectors(raw), words
+
+    def _read_blocks(self, texts: list[str]) -> list[np.ndarray]:
+        """Read texts with the reader; what `fit` has just read is not read a second time."""
+        (known, read), self._just_read = self._just_read, ([], [])
+        return read if known and known == texts else read_blocks(self.reader, texts)
 
     def read(self, films: pd.DataFrame, blocks: Sequence[np.ndarray] | None = None) -> Reading:
         """Embed and classify the texts of films, seen or unseen.

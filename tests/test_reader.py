@@ -340,6 +340,24 @@ def test_the_words_that_a_reader_knows(reader):
     assert reader.known("") == []
 
 
+def test_a_build_reads_each_text_once(small_films, monkeypatch):
+    films = small_films.head(60)
+    read = []
+    transform = StaticReader.transform
+    monkeypatch.setattr(
+        StaticReader, "transform", lambda self, texts: read.extend(texts) or transform(self, texts)
+    )
+    model = small_text_model()
+    blocks = model.fit(films)
+    once, _ = model.text_of(films, blocks)
+    assert len(read) == len(films)
+    again, _ = model.text_of(films, blocks)
+    assert len(read) == 2 * len(films)
+    assert all(np.array_equal(once[name], again[name]) for name in once)
+    model.text_of(films.head(5), [block[:5] for block in blocks])
+    assert len(read) == 2 * len(films) + 5
+
+
 def test_what_the_classifier_reads_is_all_of_one_size():
     from movrec.space import classifier_features
 

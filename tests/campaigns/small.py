@@ -11,10 +11,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 warnings.simplefilter("ignore")
 
-import movrec  # noqa: E402
-from movrec.workings.folders import load_part, part_kind, save_part  # noqa: E402
-from movrec.workings.manifest import MANIFEST  # noqa: E402
-from movrec.workings.terms import TermFeatures  # noqa: E402
+import movrec
+from movrec.workings.folders import load_part, part_kind, save_part
+from movrec.workings.manifest import MANIFEST
+from movrec.workings.terms import TermFeatures
 
 SAMPLE = movrec.load_sample()
 PLOT = "A dog and a detective find a family in space with a friend."
