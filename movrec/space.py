@@ -703,14 +703,14 @@ class TextModel(TextParts):
         """
         raw = {"plot": list(blocks)}
         if self.reader is not None:
-            raw["reader"] = self._read_blocks(film_texts(films, self.text_fields))
+            raw["reader"] = self._read_blocks(self.reader, film_texts(films, self.text_fields))
         words = self.words.transform(film_texts(films, word_fields(films, self.text_fields)))
         return self.space.text_vectors(raw), words
 
-    def _read_blocks(self, texts: list[str]) -> list[np.ndarray]:
+    def _read_blocks(self, reader: "Embedder", texts: list[str]) -> list[np.ndarray]:
         """Read texts with the reader; what `fit` has just read is not read a second time."""
         (known, read), self._just_read = self._just_read, ([], [])
-        return read if known and known == texts else read_blocks(self.reader, texts)
+        return read if known and known == texts else read_blocks(reader, texts)
 
     def read(self, films: pd.DataFrame, blocks: Sequence[np.ndarray] | None = None) -> Reading:
         """Embed and classify the texts of films, seen or unseen.
