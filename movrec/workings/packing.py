@@ -217,6 +217,36 @@ def _zip_member(archive: zipfile.ZipFile, source: str) -> str:
         "path of the catalogue."
     )
 
+# %% ../../nbs/workings/01_packing.ipynb #packing-counted
+class _Counted(io.RawIOBase):
+    """What comes out of a packed file, as far as the limit for files."""
+
+    def __init__(self, content: io.BufferedReader, source: str) -> None:
+        self._content, self._source, self._read = content, source, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._content.seekable())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._content.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._content.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._content.read1(len(buffer))
+        self._read += len(data)
+        check_file_limit("bytes", self._read, self._source)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _counted(content: io.BufferedReader, source: str) -> io.BufferedReader:
+    return io.BufferedReader(_Counted(content, source), 1 << 16)
+
 # %% ../../nbs/workings/01_packing.ipynb #0b691f7c
 _ZIP = b"PK"
 
@@ -254,36 +284,6 @@ def _open_packed(raw: io.BufferedReader, source: str, stack: ExitStack) -> io.Bu
         else:
             return raw
     raise CatalogueError(f"{source} is packed again and again: unpack it first.")
-
-
-class _Counted(io.RawIOBase):
-    """What comes out of a packed file, as far as the limit for files."""
-
-    def __init__(self, content: io.BufferedReader, source: str) -> None:
-        self._content, self._source, self._read = content, source, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return bool(self._content.seekable())
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._content.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._content.tell()
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._content.read1(len(buffer))
-        self._read += len(data)
-        check_file_limit("bytes", self._read, self._source)
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _counted(content: io.BufferedReader, source: str) -> io.BufferedReader:
-    return io.BufferedReader(_Counted(content, source), 1 << 16)
 
 
 @contextmanager
