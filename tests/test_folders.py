@@ -96,7 +96,6 @@ def test_a_killed_add_leaves_the_model_as_it_was(folder, tmp_path, monkeypatch, 
     with caplog.at_level(logging.WARNING, logger="movrec"):
         opened = Recommender.open(killed)
     assert len(opened.films) == 40 and "removed" in caplog.text
-    (killed / ".lock").unlink(missing_ok=True)
     assert contents(killed) == before
     monkeypatch.undo()
     assert opened.add(small.films(100, 102)) == 2
@@ -386,6 +385,14 @@ def test_an_open_between_two_moves_waits_for_the_builder(base, tmp_path):
     assert os.listdir(tmp_path) == ["model"]
 
 
+def test_an_open_does_not_wait_for_a_first_build(tmp_path):
+    place, started = tmp_path / "model", time.monotonic()
+    (tmp_path / ".model.0123abcd.part").mkdir()
+    with locked(place, "building"), pytest.raises(ModelError, match="There is no model folder"):
+        Recommender.open(place)
+    assert time.monotonic() - started < 5 and (tmp_path / ".model.0123abcd.part").exists()
+
+
 def test_two_exports_to_one_file(tmp_path, impatient):
     path = tmp_path / "films.csv"
     with write_file(path) as first:
@@ -524,7 +531,10 @@ def test_leftovers_are_found_by_exact_names(base, tmp_path, name):
 def test_what_dead_writers_leave_is_removed_at_the_next_start(folder, tmp_path):
     (tmp_path / ".model.0123abcd.part" / "space").mkdir(parents=True)
     (tmp_path / ".model.89abcdef.old.part").mkdir()
+    for lock in (tmp_path / ".model.lock", folder / ".lock"):
+        lock.write_text("movrec: building since 08:00, process 1 on another machine")
     Recommender.open(folder)
+    assert not (folder / ".lock").exists()
     assert os.listdir(tmp_path) == ["model"]
 
 

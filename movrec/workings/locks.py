@@ -15,7 +15,7 @@ from pathlib import Path
 from .core import ModelError, clean_text
 
 # %% auto #0
-__all__ = ['LOCK_TIMEOUT', 'locked']
+__all__ = ['LOCK_TIMEOUT', 'lock_of', 'locked']
 
 # %% ../../nbs/workings/00_locks.ipynb #lock-sign
 LOCK_TIMEOUT = 10.0  # seconds
@@ -62,6 +62,17 @@ def _remove(lock_file: Path, mine: os.stat_result | None) -> None:
             lock_file.unlink()
 
 
+def lock_of(place: Path) -> Path:
+    """Return where the lock on a place lies.
+
+    Examples
+    --------
+    >>> lock_of(Path("films.csv")).name
+    '.films.csv.lock'
+    """
+    return place.with_name(f".{place.name}.lock")
+
+
 @contextmanager
 def locked(
     place: Path, doing: str, *, lock_file: Path | None = None, timeout: float | None = None
@@ -101,7 +112,7 @@ def locked(
     """
     from filelock import FileLock, Timeout
 
-    lock_file = lock_file or place.with_name(f".{place.name}.lock")
+    lock_file = lock_file or lock_of(place)
     lock = FileLock(lock_file)
     try:
         lock.acquire(timeout=LOCK_TIMEOUT if timeout is None else timeout, poll_interval=0.05)

@@ -419,7 +419,7 @@ def settle_table(folder: Path, manifest: dict[str, Any]) -> bool:
     >>> settle_table(Path(), {"files": {}})
     True
     """
-    if not newer_files(folder, manifest):
+    if not newer_files(folder, manifest) and not os.path.lexists(folder / _LOCK):
         return True
     with suppress(OSError), lock_model(folder, "clearing up", timeout=0):  # read-only, or at work
         if parse_manifest(folder) != manifest:

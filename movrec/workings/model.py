@@ -530,7 +530,10 @@ class OneVersion(Catalogue, Parts):
 
     def take(self, manifest: dict[str, Any]) -> None:
         """Read the films of one version of the table, the one that a manifest names."""
-        with telling_what_failed(f"The film table in {self.path} cannot be read"):
+        with (
+            self.telling_if_replaced(),
+            telling_what_failed(f"The film table in {self.path} cannot be read"),
+        ):
             version = manifest["version"]
             store = FilmStore.open(self.place, version, still_there=self.still_there)
             check_table(store, manifest, self.space)

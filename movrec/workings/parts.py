@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..space import JoinedSpace, Reading, TextModel, word_fields
-from .core import ModelError, MovrecError
+from .core import CatalogueError, ModelError, ParameterError, QueryError
 from .embedder import load_embedder
 from .explain import WordReader
 from .forks import check_not_forked
@@ -124,7 +124,7 @@ class Opened:
         """Say that the model has been replaced, where that is why something else failed."""
         try:
             yield
-        except MovrecError:
+        except (QueryError, ParameterError, CatalogueError):
             raise
         except Exception:  # files that have gone in the middle of a question
             self._seen = None

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .core import ModelError, ParameterError
-from .locks import locked
+from .locks import lock_of, locked
 
 # %% auto #0
 __all__ = ['as_path', 'real_place', 'reason', 'check_place', 'sync_folder', 'usual_rights', 'sync_file', 'sync_tree',
@@ -307,11 +307,14 @@ def settle(place: Path, patience: float = 10.0) -> None:
     >>> settle(Path("model").absolute())
     """
     until = time.monotonic() + patience
-    while any(map(len, _leftovers(place))):
+    while True:
+        parts, olds = _leftovers(place)
+        if not parts and not olds and not os.path.lexists(lock_of(place)):
+            return
         with suppress(OSError), locked(place, "clearing up", timeout=0):  # else it is at work
             _clear(place)
             return
-        if os.path.lexists(place) or time.monotonic() > until:
+        if not olds or os.path.lexists(place) or time.monotonic() > until:
             return
         time.sleep(0.05)
 
