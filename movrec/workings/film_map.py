@@ -138,7 +138,7 @@ def film_map(recommender: FilmModel, *, random_state: int = 42) -> np.ndarray:
 
     manifest = recommender.manifest
     file = recommender.place / f"map-{manifest['version']}.safetensors"
-    tag = {"build": manifest["build"], "seed": str(random_state)}
+    tag = {"made_for": f"build {manifest['build']}, seed {random_state}"}
     places = _kept_map(file, tag, len(recommender.films))
     if places is not None:
         return places
