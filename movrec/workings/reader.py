@@ -315,7 +315,8 @@ class StaticReader(TextTransformer):
             raise ModelError(_NO_MODEL2VEC)
         letters = kept_array(arrays, "tokenizer", (None,), np.uint8, 0, 255)
         tokenizer = letters.tobytes().decode("utf-8")
-        kind = np.int8 if arrays["numbers"].dtype == np.int8 else np.float32
+        found = arrays["numbers"].dtype
+        kind = found if found.name in {"int8", "float16", "float32", "float64"} else np.int8
         numbers = kept_array(arrays, "numbers", (None, None), kind)
         scale = kept_array(arrays, "scale", (len(numbers),), low=0)
         self._set(PieceTable(numbers, scale, tokenizer, description["normalize"] is True))
