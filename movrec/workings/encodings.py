@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from .core import CatalogueError, ParameterError, shorten
+from .core import UNDECODABLE, CatalogueError, ParameterError, shorten
 
 # %% auto #0
 __all__ = ['check_encoding', 'open_text', 'as_windows_1252', 'guess_encoding', 'not_utf8', 'TextCheck']
@@ -225,10 +225,14 @@ class TextCheck:
             foreign = [place for place, cell in enumerate(values) if _is_foreign(cell)]
             damaged = [place for place in foreign if _ESCAPED.search(values[place])]
             self.accented += len(foreign) - len(damaged)
+            halves = [place for place in foreign if UNDECODABLE.search(values[place])]
             if damaged:
                 self.columns.setdefault(name, int(cells.index[damaged[0]]) + 1)
                 for place in damaged:
                     values[place] = self._mend_cell(values[place])
+            for place in halves:  # of letters: what could not be mended, and escapes of JSON
+                values[place] = UNDECODABLE.sub("\N{REPLACEMENT CHARACTER}", values[place])
+            if halves:
                 cells[name] = pd.Series(values, index=cells.index, dtype=object)
         return cells
 
