@@ -741,7 +741,7 @@ MISTAKES = {
     "no such catalogue": (["build", "flims.csv", "--out", "new"], "films.csv"),
     "a catalogue that is none": (["build", "build.out", "--out", "new"], "build.out"),
     "a model where a file is": (["build", "films.csv", "--out", "films.csv"], "films.csv"),
-    "a model among other files": (["build", "films.csv", "--out", "."], "not a movrec model"),
+    "a model where you are": (["build", "films.csv", "--out", "."], "the folder that you are in"),
     "films that are there already": (["add", "films.csv"], "already"),
     "an unknown ending": (["export", "best.xlsx"], ".parquet"),
     "a file that cannot be written": (["export", "films.csv/best.csv"], "best.csv"),

@@ -429,7 +429,8 @@ class Explainer:
                 "ratings": ["the same people"] * (parts[row].get("ratings", 0.0) >= _LIKED_TOO),
             }
             kept = str(collection) if collection in series else None
-            found.append(Explanation(sum(parts[row].values()), dict(parts[row]), evidence, kept))
+            told = {name: evidence[name] for name in parts[row]}
+            found.append(Explanation(sum(parts[row].values()), dict(parts[row]), told, kept))
         return found
 
     def _near(self, words: WordVectors, written: Sequence[Mapping[str, str]]) -> list[list[str]]:
