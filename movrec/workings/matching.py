@@ -17,7 +17,7 @@ from .columns import squeeze
 from .core import is_missing
 
 # %% auto #0
-__all__ = ['part_year', 'title_key', 'title_keys', 'slips_allowed', 'nearest_key', 'FilmKeys', 'Match', 'imdb_number',
+__all__ = ['part_year', 'title_key', 'title_keys', 'slips_allowed', 'nearest_key', 'FilmKeys', 'Match', 'imdb_number', 'rows_by',
            'FilmsByYear', 'FilmMatcher']
 
 # %% ../../nbs/workings/01_matching.ipynb #matching-keys-code
@@ -171,16 +171,16 @@ class FilmKeys:
         imdb = films["imdb_id"] if "imdb_id" in films else films.get("source_id", [])
         numbers = ((imdb_number(cell), row) for row, cell in enumerate(imdb))
         self.by_imdb = {number: row for number, row in numbers if number is not None}
-        self.by_title = _rows_by(self._named(films))
-        self.by_head = _rows_by(
+        self.by_title = rows_by(self._named(films))
+        self.by_head = rows_by(
             (title_key(title[: part.start()]), row)
             for row, title in enumerate(films["title"])
             for part in _HEAD.finditer(title)
             if part.start()
         )
-        self.by_year = _rows_by((year, row) for row, year in enumerate(self.years))
+        self.by_year = rows_by((year, row) for row, year in enumerate(self.years))
         keyed = ((row, key) for key, rows in self.by_title.items() for row in rows)
-        self._keys_of: dict[int, list[str]] = _rows_by(keyed)
+        self._keys_of: dict[int, list[str]] = rows_by(keyed)
 
     @staticmethod
     def _named(films: pd.DataFrame) -> Iterable[tuple[str, int]]:
@@ -239,13 +239,18 @@ def imdb_number(cell: Any) -> int | None:
     return int(match.group(1)) if match else None
 
 
-def _rows_by(keyed: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
-    rows: dict[Any, list[Any]] = {}
+def rows_by(keyed: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
+    """Return the rows of each key, each row once, in the order in which they come.
+
+    Examples
+    --------
+    >>> rows_by([("heat", 7), ("salt", 3), ("heat", 2), ("heat", 7)])
+    {'heat': [7, 2], 'salt': [3]}
+    """
+    rows: dict[Any, dict[Any, None]] = {}
     for key, row in keyed:
-        found = rows.setdefault(key, [])
-        if row not in found:
-            found.append(row)
-    return rows
+        rows.setdefault(key, {})[row] = None
+    return {key: list(found) for key, found in rows.items()}
 
 # %% ../../nbs/workings/01_matching.ipynb #matching-years
 class FilmsByYear(FilmKeys):
@@ -299,6 +304,7 @@ class FilmMatcher(FilmsByYear):
         title: str | None = None,
         year: int | None = None,
         *,
+        original_title: Any = None,
         imdb_id: Any = None,
         id: Any = None,
         near: bool = True,
@@ -311,6 +317,9 @@ class FilmMatcher(FilmsByYear):
             A title, with its year in brackets behind it or not.
         year : int, optional
             Its year.
+        original_title : optional
+            Another title, which is looked up where the first is that of no film; what is no text
+            counts for nothing.
         imdb_id, id : optional
             Its id on IMDb, and in the catalogue.
         near : bool, default True
@@ -328,6 +337,12 @@ class FilmMatcher(FilmsByYear):
         row = self.by_id.get(str(id)) if id is not None else None
         if row is not None:
             return Match(row, "id")
+        found = self._by_name(title, year, near)
+        if found.row is None and not found.candidates:
+            found = self._by_name(original_title, year, near)
+        return found
+
+    def _by_name(self, title: Any, year: int | None, near: bool) -> Match:
         if not isinstance(title, str) or not title.strip():
             return Match(None)
         title, behind = part_year(title)

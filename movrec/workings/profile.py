@@ -218,9 +218,7 @@ def match_history(history: pd.DataFrame, films: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for title, original, year, imdb, tmdb in zip(*columns):
         when = None if is_missing(year) else int(year)
-        match = matcher.match(title, when, imdb_id=imdb, id=_own_id(tmdb))
-        if match.row is None and not match.candidates and isinstance(original, str):
-            match = matcher.match(original, when)
+        match = matcher.match(title, when, original_title=original, imdb_id=imdb, id=_own_id(tmdb))
         found = match.row is not None
         why = None if found else "ambiguous" if match.is_ambiguous else "unmatched"
         rows.append(

@@ -140,10 +140,8 @@ class Finder:
         for imdb, film, title, original, year in zip(*keys):
             year = None if isinstance(year, Unreadable) or is_missing(year) else int(year)
             own = None if is_missing(film) or not self.with_ids else str(film).removesuffix(".0")
-            match = self.matcher.match(title, year, imdb_id=imdb, id=own, near=near)
-            if match.row is None and not match.candidates and isinstance(original, str):
-                match = self.matcher.match(original, year, near=near)
-            yield match
+            ids = {"imdb_id": imdb, "id": own}
+            yield self.matcher.match(title, year, original_title=original, near=near, **ids)
 
 
 _ROW_KEYS = ("imdb_id", "id", "title", "original_title", "year")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain, groupby, islice
 
@@ -17,6 +17,7 @@ import pandas as pd
 
 from .core import ParameterError, QueryError, check_whole, quoted
 from .limits import MOST_LISTED, MOST_TITLE, check_text
+from .matching import rows_by
 from .numerals import disguised, joined_key, read_numbers
 from .text import has_article, normalize_title, plain_text
 
@@ -55,15 +56,6 @@ def title_heads(title: str) -> list[str]:
     (['Star Wars', 'Star Wars: Episode I'], [])
     """
     return [title[: part.start()] for part in _SUBTITLE.finditer(title) if part.start()]
-
-
-def _by_key(keyed: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
-    rows_of: dict[str, list[int]] = {}
-    for key, row in keyed:
-        rows = rows_of.setdefault(key, [])
-        if row not in rows:
-            rows.append(row)
-    return rows_of
 
 # %% ../../nbs/workings/06_titles.ipynb #857bfa4d
 class TitleKeys:
@@ -109,7 +101,7 @@ class TitleKeys:
         self._reduced = [normalize_title(name) for name, _ in self.names]
         plain = ((plain_text(name), row) for name, row in self.names)
         reduced = ((key, row) for key, (_, row) in zip(self._reduced, self.names))
-        self.levels = [_by_key(self.names), _by_key(plain), _by_key(reduced)]
+        self.levels = [rows_by(self.names), rows_by(plain), rows_by(reduced)]
         self.keys = list(self.levels[2])
         votes = films["vote_count"].fillna(0) if "vote_count" in films else [0] * len(films)
         self.votes = np.asarray(votes, dtype=float)
@@ -117,12 +109,12 @@ class TitleKeys:
     @cached_property
     def numbered(self) -> dict[str, list[int]]:
         names = zip(self._reduced, self.names)
-        return _by_key((read_numbers(name, key), row) for key, (name, row) in names)
+        return rows_by((read_numbers(name, key), row) for key, (name, row) in names)
 
     @cached_property
     def joined(self) -> dict[str, list[int]]:
         rows = ((key.replace(" ", ""), row) for key, rows in self.numbered.items() for row in rows)
-        return _by_key(rows)
+        return rows_by(rows)
 
     @cached_property
     def by_letter(self) -> defaultdict[str, list[str]]:
@@ -133,7 +125,7 @@ class TitleKeys:
 
     @cached_property
     def heads(self) -> dict[str, list[int]]:
-        return _by_key(
+        return rows_by(
             (joined_key(head), row) for name, row in self.names for head in title_heads(name)
         )
 
@@ -214,7 +206,7 @@ class Series:
             self._series.append(sorted(map(int, rows), key=lambda row: (self._years[row], row)))
             called.append((joined_key(_SERIES_WORDS.sub(" ", str(collection))), number))
             called += [(name, number) for name in self._names.get(self._series[-1][0], ())]
-        self._called = _by_key(called)
+        self._called = rows_by(called)
 
     def part(self, title: str) -> tuple[list[int], bool]:
         """Return the rows that a series and a number mean, and whether that is certain.
