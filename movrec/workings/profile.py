@@ -105,8 +105,9 @@ def read_history(source: str | os.PathLike[str] | pd.DataFrame) -> pd.DataFrame:
 
     Examples
     --------
-    >>> read_history(pd.DataFrame({"Name": ["Heat"], "Year": ["1995"], "Rating": ["4.5"]})).iloc[0].tolist()
-    ['Heat', 1995, 4.5]
+    >>> watched = pd.DataFrame({"Name": ["Heat"], "Year": ["1995"], "Rating": ["4.5"]})
+    >>> read_history(watched).to_dict("records")
+    [{'title': 'Heat', 'year': 1995, 'rating': 4.5}]
     """
     if isinstance(source, (str, os.PathLike)):
         chunks = read_cells(source, 10_000, kind=HistoryRequest)
