@@ -198,6 +198,10 @@ def _connect(folder: str | os.PathLike[str]) -> Any:
     return lancedb.connect(str(folder))
 
 
+def _searched(table: Any) -> str:
+    return "coarse_vector" if "coarse_vector" in table.schema.names else "vector"
+
+
 def _create_indexes(table: Any, language: str | None) -> None:
     from lancedb.index import FTS, BTree, IvfFlat, LabelList
 
@@ -205,8 +209,7 @@ def _create_indexes(table: Any, language: str | None) -> None:
     table.create_index("genres", config=LabelList())
     # A single list: every vector is compared, so that nothing is missed; but LanceDB keeps the
     # list in memory, where it would otherwise read the column from its files for each query.
-    searched = "coarse_vector" if "coarse_vector" in table.schema.names else "vector"
-    table.create_index(searched, config=IvfFlat(distance_type="dot", num_partitions=1))
+    table.create_index(_searched(table), config=IvfFlat(distance_type="dot", num_partitions=1))
     known = language in STEMMERS
     words = FTS(
         language=(language or "").capitalize() if known else "English",
@@ -343,7 +346,7 @@ class FilmTable:
     @cached_property
     def searched_column(self) -> str:
         """The vectors by which candidates are looked up: the coarse ones, where there are any."""
-        return "coarse_vector" if "coarse_vector" in self.table.schema.names else "vector"
+        return _searched(self.table)
 
     def _words_query(self, text: str, k: int) -> Any:
         words = _plain_words(text)

@@ -19,7 +19,7 @@ from movrec.workings.limits import (
     MOST_LISTED,
     MOST_TEXT,
     MOST_TITLE,
-    Remembered,
+    BoundedCache,
     check_list,
     check_text,
 )
@@ -224,7 +224,7 @@ def test_a_long_sentence_gives_the_tokens_that_its_words_give():
 
 
 def test_what_is_remembered_is_counted_in_bytes():
-    remembered = Remembered(100_000)
+    remembered = BoundedCache(100_000)
     for number in range(1000):
         remembered.get(f"{number} " * 1000, lambda: ("a", "b"))
         assert sum(map(len, [*remembered._new, *remembered._old])) < 100_000

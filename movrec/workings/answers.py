@@ -175,10 +175,13 @@ def _called(model: FilmModel, question: Question, where: str | None) -> list[int
 
 
 def _compared(
-    model: FilmModel, question: Question, evidence: Evidence, where: str | None
+    model: FilmModel,
+    question: Question,
+    evidence: Evidence,
+    shares: dict[str, float],
+    where: str | None,
 ) -> Candidates:
     """Return the films that two searches bring: by vectors, and by words."""
-    shares = shares_of(model.space, evidence, question.block_weights())
     vector = model.space.scale(evidence.vector, shares)
     text = " ".join(evidence.terms) if shares["words"] else ""
     if not vector.any() and not text:
@@ -208,7 +211,7 @@ def _scored(
     """Return the films that may be wanted, best first, with similarity and contributions."""
     shares = shares_of(model.space, evidence, question.block_weights())
     called = _called(model, question, where)
-    compared = _joined(model, _compared(model, question, evidence, where), called)
+    compared = _joined(model, _compared(model, question, evidence, shares, where), called)
     values, parts = similarities(contributions(model.space, evidence, shares, compared))
     place = {film: number for number, film in enumerate(called)}
     places = np.array([place.get(film, len(place)) for film in compared.ids.tolist()], dtype=int)

@@ -356,6 +356,13 @@ def status_html(text: str, more: Sequence[str] = (), *, busy: bool = False) -> s
     return f'<div class="movrec-status" role="status">{circle}{as_text(text)}{items}</div>'
 
 # %% ../../nbs/workings/10_cards.ipynb #page-box-code
+def _log_beside() -> None:
+    """Have errors written into a file of the folder that the server of a page has for itself."""
+    known = {getattr(handler, "baseFilename", None) for handler in logger.handlers}
+    if os.path.abspath("errors.log") not in known:
+        logger.addHandler(logging.FileHandler("errors.log", encoding="utf-8", delay=True))
+
+
 def page_box(make: Callable[[], widgets.Widget]) -> widgets.Widget:
     """Return the box of a page; where it cannot be made, a line that tells no file of the server's.
 
@@ -374,10 +381,8 @@ def page_box(make: Callable[[], widgets.Widget]) -> widgets.Widget:
     >>> page_box(lambda: 1 / 0).value
     '<div class="movrec-error" role="alert">The films of this page cannot be shown just now: ...
     """
-    log = logging.FileHandler("errors.log", encoding="utf-8", delay=True)
-    known = {getattr(handler, "baseFilename", None) for handler in logger.handlers}
-    if PAGE_MODEL in os.environ and log.baseFilename not in known:
-        logger.addHandler(log)
+    if PAGE_MODEL in os.environ:
+        _log_beside()
     try:
         return make()
     except Exception as error:

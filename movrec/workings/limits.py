@@ -17,7 +17,7 @@ from .core import UNDECODABLE, CatalogueError, ParameterError, quoted, shorten
 
 # %% auto #0
 __all__ = ['MOST_TITLE', 'MOST_TEXT', 'MOST_LISTED', 'MOST_VOTES', 'FILES', 'check_text', 'check_list', 'check_file_limit',
-           'enough_memory', 'Remembered']
+           'enough_memory', 'BoundedCache']
 
 # %% ../../nbs/workings/00_limits.ipynb #l1m1ts01
 MOST_TITLE = 500  # characters of a title, a genre, a language, some words to have more of
@@ -180,7 +180,7 @@ def enough_memory(source: object) -> Iterator[None]:
         ) from error
 
 # %% ../../nbs/workings/00_limits.ipynb #l1m1ts03
-class Remembered:
+class BoundedCache:
     """What a function found, as long as there is room for it.
 
     Parameters
@@ -194,7 +194,7 @@ class Remembered:
 
     Examples
     --------
-    >>> remembered = Remembered(1000)
+    >>> remembered = BoundedCache(1000)
     >>> remembered.get("Heat", lambda: ("heat",))
     ('heat',)
     >>> remembered.get("Heat", lambda: ("not asked again",))

@@ -17,7 +17,7 @@ import pandas as pd
 
 from .cells import strip_markup
 from .core import CatalogueError, ParameterError, quoted
-from .limits import MOST_TEXT, MOST_TITLE, Remembered, check_text
+from .limits import MOST_TEXT, MOST_TITLE, BoundedCache, check_text
 from .scripts import WITHOUT_BLANKS, cut_into_pairs, plain_marks
 
 # %% auto #0
@@ -131,7 +131,7 @@ def tokenize(text: str) -> list[str]:
 
 # Several parts of a model read the same texts one after the other; this is the slowest step of each.
 # Remembered are the texts of a large catalogue.
-_KNOWN_TOKENS = Remembered(100_000_000)
+_KNOWN_TOKENS = BoundedCache(100_000_000)
 
 
 def _tokens(text: str) -> tuple[str, ...]:

@@ -34,9 +34,10 @@ def evidence_of_films(model: FilmModel, ids: Sequence[int]) -> list[Evidence]:
     language = model.manifest["language"]
     words = compared.words.without_names(language)
     texts = model.word_texts(model.films_of(ids))
+    of_films = map(words.row, range(len(words)))
     return [
-        Evidence(vector, words.row(row), telling_terms(words.row(row), [text], language))
-        for row, (vector, text) in enumerate(zip(compared.vectors, texts))
+        Evidence(vector, said, telling_terms(said, [text], language))
+        for vector, said, text in zip(compared.vectors, of_films, texts)
     ]
 
 

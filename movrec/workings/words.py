@@ -20,7 +20,7 @@ from .core import ParameterError, quoted
 from .estimator import Estimator
 from .kept import kept_array, kept_whole, kept_words
 from .languages import GIVEN_NAMES, function_words, guess_language
-from .limits import Remembered
+from .limits import BoundedCache
 from .text import check_texts, plain_text
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def stems(text: str, language: str | None = "english") -> list[str]:
 
 
 # The words of a catalogue are counted, and then weighed: the same texts, one after the other.
-_KNOWN_STEMS = Remembered(100_000_000)
+_KNOWN_STEMS = BoundedCache(100_000_000)
 
 
 def _stems(text: str, language: str | None) -> tuple[str, ...]:
