@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class Table:
     source: str = "The table"
     notices: list[str] = field(default_factory=list)
 
-    def __iter__(self) -> Iterator[tuple[pd.DataFrame, Layout]]:
+    def __iter__(self) -> Generator[tuple[pd.DataFrame, Layout], None, None]:
         if isinstance(self.path, (str, os.PathLike)):
             how: dict[str, Any] = {"columns": self.columns, "encoding": self.encoding}
             chunks = read_cells(self.path, _CHUNK, self.progress, kind=TableRequest, **how)
@@ -244,13 +245,13 @@ def _contents(rows: pd.DataFrame) -> dict[str, list[Any]]:
 
 
 def collect(
-    table: Table, films: pd.DataFrame
+    table: Iterable[tuple[pd.DataFrame, Layout]], films: pd.DataFrame
 ) -> tuple[dict[str, dict[int, Any]], Counter[str], Tally, str]:
     """Read a table, and return what it says of films: by column and row; and how rows were matched.
 
     Parameters
     ----------
-    table : Table
+    table : Table, or an iterable of its chunks
         The table.
     films : DataFrame
         The catalogue.
@@ -459,12 +460,13 @@ def add_source(
     {'near title': 1}
     """
     table = Table(source, columns, encoding, progress)
-    if isinstance(source, (str, os.PathLike)):
-        table.source = Path(source).name
-    first = next(iter(Table(source, columns, encoding)), None)
-    if first is not None and first[1].name == "ratings":
-        return _add_ratings(films, source, links, table.source)
-    found, by, tally, kind = collect(table, films)
+    chunks = iter(table)
+    first = list(islice(chunks, 1))
+    if first and first[0][1].name == "ratings":
+        chunks.close()  # it is read as numbers, not as films
+        name = Path(source).name if isinstance(source, (str, os.PathLike)) else table.source
+        return _add_ratings(films, source, links, name)
+    found, by, tally, kind = collect(chain(first, chunks), films)
     if "vote_average" in found:
         found["vote_average"] = scaled(found["vote_average"])
     if kind == "table" and not by:
