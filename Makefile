@@ -64,9 +64,7 @@ bench: $(VENV)/.installed-sentence  ## movrec beside other methods: tables and r
 	@$(PY) benchmarks/compare.py $(BENCH_ARGS)
 
 campaigns: $(VENV)/.installed-dev  ## thousands of kills, full disks, races and hostile parts, in hours
-	@for campaign in "kills.py add" "kills.py build" interleaved.py hostile_parts.py bit_flips.py; do \
-		echo "==> $$campaign"; $(PY) tests/campaigns/$$campaign || exit 1; done
-	@$(PY) tests/campaigns
+	@$(PY) tests/campaigns $(CAMPAIGN_ARGS)
 
 prepare: $(VENV)/.installed-dev  ## before a commit: write all that is generated, then test
 	@echo "==> Writing tidy cells, links, modules, clean notebooks, README.md, exercises, the house, figures"

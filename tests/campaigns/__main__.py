@@ -1,40 +1,48 @@
 """Long campaigns: thousands of odd questions, files and moments, and what came of them.
 
-`python tests/campaigns questions --share 0.1` runs a tenth of one. Each has a function `main(share)` that
-returns how many faults it found and prints its counts; a fault is also told in a line of its own, with
-what brings it back. The scripts about model folders beside them are started one by one.
+`python tests/campaigns questions --share 0.1` runs a tenth of one. Each is a script beside this one and a process
+of its own; it prints its counts, and a fault in a line of its own, with what brings it back.
 """
 
 import argparse
-import importlib
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-sys.path[:0] = [str(FOLDER), str(FOLDER.parents[1]), str(FOLDER.parent)]
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(FOLDER.parents[1]), os.environ.get("PYTHONPATH")])
-)
-NAMES = ["files", "questions"]
+CAMPAIGNS = {
+    "add": ["kills.py", "add"],
+    "build": ["kills.py", "build"],
+    "interleaved": ["interleaved.py"],
+    "hostile_parts": ["hostile_parts.py"],
+    "bit_flips": ["bit_flips.py"],
+    "files": ["files.py"],
+    "questions": ["questions.py"],
+    "long_run": ["long_run.py"],
+}
 
 
 def run():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(CAMPAIGNS)}")
     parser.add_argument("--share", type=float, default=1.0, help="of the counts; 1 is all")
     chosen = parser.parse_args()
-    if unknown := sorted({*chosen.names} - {*NAMES}):
-        parser.error(f"there is no campaign {unknown[0]}: choose from {', '.join(NAMES)}")
-    faults = 0
-    for name in chosen.names or NAMES:
-        start = time.monotonic()
+    if unknown := sorted({*chosen.names} - {*CAMPAIGNS}):
+        parser.error(f"there is no campaign {unknown[0]}: choose from {', '.join(CAMPAIGNS)}")
+    path = os.pathsep.join(filter(None, [str(FOLDER.parents[1]), os.environ.get("PYTHONPATH")]))
+    faulty = []
+    for name in chosen.names or CAMPAIGNS:
         print(f"==> {name}", flush=True)
-        found = importlib.import_module(name).main(chosen.share)
-        print(f"    {found} faults in {time.monotonic() - start:.0f} s", flush=True)
-        faults += found
-    return min(faults, 1)
+        script, *arguments = CAMPAIGNS[name]
+        command = [sys.executable, FOLDER / script, *arguments, "--share", str(chosen.share)]
+        start = time.monotonic()
+        if subprocess.run(command, env={**os.environ, "PYTHONPATH": path}).returncode:
+            faulty.append(name)
+        print(f"    {time.monotonic() - start:.0f} s", flush=True)
+    print(f"Faults in: {', '.join(faulty)}" if faulty else "No faults", flush=True)
+    return bool(faulty)
 
 
 if __name__ == "__main__":

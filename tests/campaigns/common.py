@@ -1,9 +1,12 @@
 """What several campaigns share: a small model, and counts."""
 
+import argparse
 import collections
 import contextlib
 import os
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -51,3 +54,14 @@ class Tally:
         for outcome, n in self.counts.most_common():
             print(f"    {n:7,} {outcome}")
         return self.faults
+
+
+def run(main, description):
+    """Run `main(share)` as a program; it returns the number of faults, and the program fails if there are any."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--share", type=float, default=1.0, help="of the counts; 1 is all")
+    share = parser.parse_args().share
+    start = time.monotonic()
+    faults = main(share)
+    print(f"    {faults} faults in {time.monotonic() - start:.0f} s", flush=True)
+    sys.exit(bool(faults))

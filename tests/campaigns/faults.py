@@ -21,9 +21,12 @@ HERE = Path(__file__).resolve().parent
 KILL, FAIL, STOP = 1, 2, 3
 
 
-def preload():
-    """Start this program again with the library in front of the system's own."""
-    if os.environ.get("MOVREC_SHIM"):
+def preload(name):
+    """Start this program again with the library in front of the system's own.
+
+    `name` is the `__name__` of the campaign: whoever imports one goes on as the program that it is.
+    """
+    if name != "__main__" or os.environ.get("MOVREC_SHIM"):
         return
     library = Path(tempfile.gettempdir()) / f"movrec-shim-{os.getuid()}-{os.getpid()}.so"
     done = subprocess.run(["cc", "-shared", "-fPIC", "-o", library, HERE / "shim.c", "-ldl"])

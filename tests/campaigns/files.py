@@ -10,7 +10,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from common import Tally
+from common import Tally, run
 
 SLOW = 20.0  # seconds
 PIECES = [b"", b'"', b"'", b"\0", b",", b"\n", b"\r", b"\xff", b"\xed\xa0\x80", b"-", b"e99", b"9" * 30, b"inf", b"nan",
@@ -105,3 +105,7 @@ def main(share=1.0):
             path.write_bytes(gzip.compress(data) if path.suffix == ".gz" and number % 2 else data)
             attempt(lambda path=path: read_ratings(path, whole), tally, f"ratings {number}")
     return tally.show()
+
+
+if __name__ == "__main__":
+    run(main, __doc__)

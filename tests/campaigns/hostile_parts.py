@@ -153,8 +153,10 @@ def what_comes_of(folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="try one change of so many")
+    parser.add_argument("--share", type=float, default=1.0, help="of all changes; 1 is all")
     parser.add_argument("--part", choices=PARTS)
     options = parser.parse_args()
+    every = max(options.every, round(1 / options.share))
     logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGALRM, too_long)
     tally, started = collections.Counter(), time.monotonic()
@@ -165,7 +167,7 @@ def main():
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         resource.setrlimit(resource.RLIMIT_AS, (used + 12 * 2**30, resource.RLIM_INFINITY))
         for number, (part, label, change) in enumerate(changes(base)):
-            if number % options.every or (options.part and part != options.part):
+            if number % every or (options.part and part != options.part):
                 continue
             shutil.rmtree(tried, ignore_errors=True)
             shutil.copytree(base, tried)

@@ -21,15 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import faults
 
-faults.preload()
+faults.preload(__name__)
 
 import small
 
 from movrec import Recommender
 from movrec.workings import locks
-
-faults.import_all()
-locks.LOCK_TIMEOUT = 1.0  # seconds: the first one does not move meanwhile
 
 
 def add(model, first, last):
@@ -155,13 +152,18 @@ def exports(home, each):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--each", type=int, default=60, help="interleavings of each pair")
+    parser.add_argument("--share", type=float, default=1.0, help="of them; 1 is all")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
+    faults.import_all()
+    locks.LOCK_TIMEOUT = 1.0  # seconds: the first one does not move meanwhile
     tally, faulty, started = collections.Counter(), 0, time.monotonic()
     with tempfile.TemporaryDirectory() as home:
         (Path(home) / "work").mkdir()
         for tries in (models, exports):
-            for name, said, well, details in tries(Path(home), options.each):
+            for name, said, well, details in tries(
+                Path(home), max(1, round(options.share * options.each))
+            ):
                 if options.verbose:
                     print(name, *details, flush=True)
                 tally[name, said, "well" if well else "FAULT"] += 1

@@ -21,13 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import faults
 
-faults.preload()
+faults.preload(__name__)
 
 import small
 
 from movrec import Recommender
-
-faults.import_all()
 
 
 def adding(model):
@@ -84,7 +82,11 @@ def main():
     for name, count in (("exact", 250), ("random", 250), ("full", 60), ("broken", 60), ("seed", 1)):
         parser.add_argument(f"--{name}", type=int, default=count)
     parser.add_argument("--again", action="store_true", help="go through the exact points again")
+    parser.add_argument("--share", type=float, default=1.0, help="of all counts; 1 is all")
     options = parser.parse_args()
+    for name in ("exact", "random", "full", "broken"):
+        setattr(options, name, round(options.share * getattr(options, name)))
+    faults.import_all()
     tally, faulty, started = collections.Counter(), 0, time.monotonic()
     with tempfile.TemporaryDirectory() as home:
         base, model = Path(home) / "base", Path(home) / "work" / "model"

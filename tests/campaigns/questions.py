@@ -13,7 +13,7 @@ import uuid
 
 import numpy as np
 import pandas as pd
-from common import Tally, small_model
+from common import Tally, run, small_model
 
 SLOW = 10.0  # seconds; shared cores are slow
 LONG_MESSAGE = 2_000
@@ -159,3 +159,7 @@ def main(share=1.0):
         for name, given in every[: max(1, int(share * len(every)))]:
             ask(asked[name][0], given, tally, name)
     return tally.show()
+
+
+if __name__ == "__main__":
+    run(main, __doc__)
