@@ -16,6 +16,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent
 
+# Programs, not tests: some of them start themselves again with another library in front.
+collect_ignore_glob = ["tests/campaigns/*"]
+
 # What a shell starts in the background ignores Ctrl-C, and so does all that it starts. The tests that
 # send that signal to a process of their own want one that hears it, as at a terminal.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -27,7 +27,8 @@ from .workings.genres import called_genres
 from .workings.kept_space import check_directions, check_space
 from .workings.terms import TermFeatures
 from .workings.text import DEFAULT_TEXT_FIELDS, film_texts
-from .workings.words import WordVectors, WordWeights
+from .workings.word_vectors import WordVectors
+from .workings.words import WordWeights
 
 if TYPE_CHECKING:
     from movrec.classifier import GenreClassifier

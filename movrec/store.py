@@ -28,7 +28,7 @@ from .workings.core import ModelError, check_choice, first_line
 from .workings.forks import check_not_forked
 from .workings.question import Metric, Space, sql_literal
 from .workings.text import plain_text
-from .workings.words import STEMMERS, WordVectors
+from .workings.word_vectors import STEMMERS, WordVectors
 
 # %% ../nbs/05_store.ipynb #90ca0b0d
 _OPTIONAL_FIELDS = {
@@ -543,7 +543,7 @@ class FilmStore(SearchedTable):
             Coarse vectors, by which `candidates` searches; default none, and the joined ones do.
         language : str or None, default "english"
             Of the texts, for the stems and the stop words of the full-text index; see
-            `movrec.workings.words.STEMMERS`.
+            `movrec.workings.word_vectors.STEMMERS`.
 
         Returns
         -------

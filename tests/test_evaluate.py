@@ -339,7 +339,7 @@ def test_ratings_that_cannot_be_read_are_refused(tmp_path, chance):
         read_ratings(*write_ratings(tmp_path, "userId,rating\n1,5\n"))
     with pytest.raises(CatalogueError, match="no film in common"):
         read_ratings(*write_ratings(tmp_path, "userId,movieId,rating\n1,99,5\n"))
-    with pytest.raises(CatalogueError, match="cannot be read"):
+    with pytest.raises(CatalogueError, match="is empty"):
         read_ratings(*write_ratings(tmp_path, ""))
     ratings, links = write_ratings(tmp_path)
     links.write_bytes(links.read_bytes()[:-20])
@@ -397,7 +397,7 @@ a tt0114709,"[{'id': 1, 'name': 'lost'}]"
     assert table["keywords"].tolist()[-1] == ["shark"] and 12 not in set(table["id"])
     assert not {12, 14} & set(table["id"])
     for text, words in (
-        ("", "cannot be read"),
+        ("", "is empty"),
         ("id,words\n1,shark\n", "lacks the column 'keywords'"),
         ("movie,keywords\n1,shark\n", "lacks the column 'id'"),
         ("id,keywords\n1,[]\n2,\n", "no keywords"),
@@ -492,7 +492,7 @@ def test_similarity_judgements_are_means_over_people(tmp_path):
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("", "cannot be read"),
+        ("", "is empty"),
         ("movieId,neighborId\n1,2\n", "lacks the column 'sim'"),
         ("movieId,neighborId,sim\n1,2,3\n", "no pair that 2"),
         ("movieId,neighborId,sim\n8,9,3\n8,9,3\n", "of one release"),

@@ -118,7 +118,7 @@ def test_lab_and_prepare(make):
 
     done, asked = make("prepare", "PYTEST_ARGS=-k cli")
     assert done.returncode == 0, done.stderr
-    steps = ["links", "export", "clean", "readme", "exercises", "house"]
+    steps = ["links", "export", "clean", "readme", "exercises", "house", "guide"]
     assert asked[1:] == [
         "-m ruff check --fix .",
         "-m ruff format .",

@@ -28,7 +28,7 @@ from movrec.workings.judgements import load_known_items
 from movrec.workings.question import FilmFilter, Question
 from movrec.workings.text import Plot
 from movrec.workings.weights import BLOCKS, PRESETS, only
-from movrec.workings.words import stems
+from movrec.workings.word_vectors import stems
 
 NASTY_GENRES = [
     "Children's",

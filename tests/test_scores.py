@@ -17,7 +17,8 @@ from movrec.workings.scores import (
 )
 from movrec.workings.text import film_texts
 from movrec.workings.weights import BLOCKS, PRESETS, only
-from movrec.workings.words import WordWeights, word_id
+from movrec.workings.word_vectors import word_id
+from movrec.workings.words import WordWeights
 
 
 @pytest.fixture(scope="module")

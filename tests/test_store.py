@@ -8,7 +8,8 @@ from movrec.store import FilmStore, film_rows, film_schema
 from movrec.workings.compared import Candidates, Remembered
 from movrec.workings.core import ModelError, ParameterError, QueryError
 from movrec.workings.question import FilmFilter, sql_literal
-from movrec.workings.words import WordVectors, WordWeights, word_id
+from movrec.workings.word_vectors import WordVectors, word_id
+from movrec.workings.words import WordWeights
 
 GENRES = [["Drama"], ["Children's", "Music"], [], ["Musical"], ["100%_pure", "back\\slash"]]
 

@@ -14,15 +14,15 @@ from movrec.workings.core import ModelError, NotFittedError, ParameterError
 from movrec.workings.folders import load_part, save_part
 from movrec.workings.languages import GIVEN_NAMES, function_words, guess_language
 from movrec.workings.text import film_texts, plain_text
-from movrec.workings.words import (
+from movrec.workings.word_vectors import (
     STEMMERS,
     WordVectors,
-    WordWeights,
     spellings,
     stems,
     unit_words,
     word_id,
 )
+from movrec.workings.words import WordWeights
 
 TEXTS = [
     "A shark scares the beach. The shark is hunted.",
@@ -282,7 +282,7 @@ def test_it_is_an_estimator():
     assert len(WordWeights().fit([]).transform(["A shark."])) == 1
 
 
-NUMBERS = "from movrec.workings.words import word_id; print(word_id('shark'), word_id('鮫'))"
+NUMBERS = "from movrec.workings.word_vectors import word_id; print(word_id('shark'), word_id('鮫'))"
 
 
 def test_a_word_s_number_is_the_same_in_every_process():

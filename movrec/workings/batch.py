@@ -20,7 +20,7 @@ from .model import FilmModel
 from .question import Space, check_k
 from .scores import shares_there
 from .weights import FURTHER_BLOCKS, Weights, resolve_weights
-from .words import WordVectors
+from .word_vectors import WordVectors
 
 # %% auto #0
 __all__ = ['Scores', 'rank_films', 'memberships', 'joined_scores', 'recommend_all', 'export_recommendations', 'export_embeddings']

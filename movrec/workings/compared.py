@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from .core import QueryError
-from .words import WordVectors
+from .word_vectors import WordVectors
 
 # %% auto #0
 __all__ = ['COMPARED_COLUMNS', 'MOST_BYTES', 'as_matrix', 'places_of', 'Candidates', 'Remembered']

@@ -49,7 +49,7 @@ from .sentence import SentenceEmbedder, has_sentence_transformers
 from .sources import co_rating_neighbors
 from .terms import tfidf
 from .text import Plot, film_texts
-from .words import stems
+from .word_vectors import stems
 
 # %% auto #0
 __all__ = ['NO_JUDGEMENTS', 'Fit', 'known_item_measures', 'measure_all', 'Contender', 'nearest_ask', 'vector_contender',

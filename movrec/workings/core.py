@@ -188,7 +188,7 @@ def quoted(value: object, width: int = 80) -> str:
 
     Examples
     --------
-    >>> quoted("Heat"), quoted("a" * 10_000_000, 5), quoted(10**9999, 20)
+    >>> quoted("Heat"), quoted("a" * 10_000_000, 5), quoted(10**9999, 30)
     ("'Heat'", "'aaaa…'", 'a number of 10,000 digits')
     """
     try:

@@ -17,7 +17,8 @@ import pandas as pd
 from .embedder import Embedder, unit_rows
 from .scores import Evidence, telling_spellings
 from .text import normalize_title
-from .words import WordVectors, WordWeights, spellings, word_id
+from .word_vectors import WordVectors, spellings, word_id
+from .words import WordWeights
 
 # %% auto #0
 __all__ = ['LABELS', 'COLOURS', 'shared_words', 'shared_title_words', 'shared_names', 'years_apart', 'near_words', 'WordReader',

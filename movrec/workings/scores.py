@@ -14,7 +14,7 @@ from ..space import JoinedSpace
 from .compared import Candidates
 from .embedder import unit_rows
 from .weights import BLOCKS, FURTHER_BLOCKS
-from .words import spellings, unit_words, word_id
+from .word_vectors import spellings, unit_words, word_id
 
 # %% auto #0
 __all__ = ['MOST_TERMS', 'AWAY', 'Evidence', 'telling_terms', 'telling_spellings', 'combine', 'shift', 'shares_of',
@@ -252,7 +252,7 @@ def contributions(
     --------
     >>> space = JoinedSpace(title_dimensions=2).fit(films, [np.eye(len(films))[:, :2]])
     >>> asked = Evidence(np.zeros(space.n_dimensions_), {5: 1.0})
-    >>> from movrec.workings.words import WordVectors
+    >>> from movrec.workings.word_vectors import WordVectors
     >>> one = Candidates(np.array([7]), np.zeros((1, space.n_dimensions_)), WordVectors.of([{5: 1}]))
     >>> contributions(space, asked, {"words": 1.0}, one).round(2).tolist()
     [[0.0, 1.0, 0.0, 0.0, 0.0, 0.0]]

@@ -258,7 +258,7 @@ def read_similarity_judgements(
     >>> read_similarity_judgements("pair-responses.csv", "links.csv")
     Traceback (most recent call last):
         ...
-    movrec.workings.core.CatalogueError: pair-responses.csv cannot be read as a CSV file (No such file or directory).
+    movrec.workings.core.CatalogueError: There is no file pair-responses.csv: check the path.
     """
     check_whole("least_people", least_people)
     names, whose = ["movieId", "neighborId", "sim"], "pair-responses.csv of Yao and Harper"
