@@ -23,16 +23,19 @@ PIP := $(PY) -m pip --disable-pip-version-check
 OLDEST := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 NEWEST := $(shell sed -n 's/^max_python *= *//p' settings.ini)
 
-.PHONY: help demo test lab docs workshop wheelhouse bench campaigns prepare clean
+# A process for each core; a file's tests share one, and with it what they have made.
+WORKERS := --numprocesses auto --maxprocesses 4 --dist loadfile
+
+.PHONY: help demo test test-slow lab docs workshop wheelhouse bench campaigns prepare clean
 
 help:  ## this list
 	@echo "movrec: run one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed-runtime  ## build a recommender from the bundled films and try it
 	@$(BIN)/movrec demo
 
-test: $(VENV)/.installed-dev  ## all tests: style, types, generated files, every notebook, tests/
+test: $(VENV)/.installed-dev  ## style, types, generated files, every notebook, and tests/ but the slow ones
 	@echo "==> Looking at style and types"
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -42,7 +45,11 @@ test: $(VENV)/.installed-dev  ## all tests: style, types, generated files, every
 	@echo "==> Executing the notebooks"
 	@$(PY) tools/project.py notebooks
 	@echo "==> Running tests/ and the examples in the docstrings"
-	@$(PY) -m pytest $(PYTEST_ARGS)
+	@$(PY) -m pytest -m "not slow" $(WORKERS) $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.installed-dev  ## the tests that take their time: browsers, servers, whole builds
+	@echo "==> Running the slow tests"
+	@$(PY) -m pytest -m slow $(PYTEST_ARGS)
 
 lab: $(VENV)/.installed-lab  ## open the notebooks in JupyterLab
 	@echo "==> Starting JupyterLab in your browser (Ctrl-C here ends it)"

@@ -65,6 +65,7 @@ def make(tmp_path, monkeypatch):
 INSTALL = "-m pip --disable-pip-version-check install -qq --constraint constraints.txt --editable "
 
 
+PYTEST = "-m pytest -m not slow --numprocesses auto --maxprocesses 4 --dist loadfile"
 STYLE = ["-m ruff check .", "-m ruff format --check .", "-m mypy"]
 
 
@@ -97,11 +98,16 @@ def test_test_after_demo_adds_what_is_missing_and_nothing_else(make):
     make("demo")
     done, asked = make("test")
     assert done.returncode == 0, done.stderr
-    tests = [*STYLE, "tools/project.py check", "tools/project.py notebooks", "-m pytest"]
+    tests = [*STYLE, "tools/project.py check", "tools/project.py notebooks", PYTEST]
     assert asked == [INSTALL + ".[dev]", *tests]
     assert "downloads" not in done.stdout
     assert make("test")[1] == tests
     assert make("demo")[1] == ["demo"]
+
+
+def test_the_slow_tests_are_run_by_themselves(make):
+    make("test")
+    assert make("test-slow", "PYTEST_ARGS=-k docs")[1] == ["-m pytest -m slow -k docs"]
 
 
 def test_demo_after_test_installs_nothing(make):
@@ -126,7 +132,7 @@ def test_lab_and_prepare(make):
         *STYLE,
         "tools/project.py check",
         "tools/project.py notebooks",
-        "-m pytest -k cli",
+        PYTEST + " -k cli",
     ]
 
 
