@@ -719,6 +719,7 @@ def test_only_regular_files_are_opened(folder, tmp_path, what, name):
         *[("movrec", "\x1b]0;title\x07"), ("created", "a\nb"), ("python", "x" * 10_000)],
         *[("packages", {"torch": "\x1b[31m"}), ("seconds", {"table": float("nan")}), ("files", [])],
         *[("language", ["english"]), ("blocks", None), ("rows_read", -5), ("added", "many")],
+        *[("sources", {}), ("sources", [{"source": "a.csv"}]), ("sources", ["a.csv"])],
     ],
 )
 def test_a_manifest_that_fits_and_says_what_cannot_be(folder, name, value):

@@ -212,14 +212,30 @@ def test_ratings_come_with_their_links_in_any_order(films, tmp_path):
 # ---- a model that knows more ---------------------------------------------------------------------
 
 
+def write_credits(path, films):
+    """People of films as Kaggle's credits.csv tells them; every third film has no director."""
+    cast = [
+        [{"cast_id": 1, "name": f"Player {row % 11}"}, {"cast_id": 2, "name": f"Player {row}"}]
+        for row in range(len(films))
+    ]
+    crew = [
+        [{"job": "Editor", "name": "Ed"}, {"job": "Director", "name": f"Director {row % 9}"}]
+        if row % 3
+        else []
+        for row in range(len(films))
+    ]
+    table = pd.DataFrame({"cast": map(str, cast), "crew": map(str, crew), "id": films["id"]})
+    table.loc[len(films)] = ["[]", "[]", 999_999_999]
+    table.to_csv(path, index=False)
+    return path
+
+
 @pytest.fixture(scope="module")
 def knowing(films, tmp_path_factory):
     from movrec import Doc2VecEmbedder, GenreClassifier
 
     n = len(films)
     known = films.assign(
-        directors=[[f"Director {row % 9}"] if row % 3 else [] for row in range(n)],
-        cast=[[f"Player {row % 11}", f"Player {row}"] for row in range(n)],
         keywords=[
             ["sea", "storm"] if row % 5 == 0 else ["city"] if row % 5 == 1 else []
             for row in range(n)
@@ -227,7 +243,8 @@ def knowing(films, tmp_path_factory):
         revenue=[1e6 * row if row % 2 else None for row in range(n)],
         other_titles=[[f"Ein Film {row}"] for row in range(n)],
     )
-    known = add_source(known, two_tastes(films), progress=False)
+    credits = write_credits(tmp_path_factory.mktemp("tables") / "credits.csv", films)
+    known = add_source(add_sources(known, [credits], progress=False), two_tastes(films))
     return Recommender.build(
         known,
         tmp_path_factory.mktemp("knowing") / "model",
@@ -263,6 +280,33 @@ def test_further_blocks_count_only_where_somebody_asks(knowing, films):
     assert whys["Shared keywords"] == "sea, storm"
     with pytest.raises(ParameterError, match="did you mean keywords"):
         knowing.recommend(film, weights={"keyword": 1})
+
+
+def test_the_people_of_a_film_count_and_are_a_reason(knowing, films):
+    film, same = int(films["id"][1]), {int(films["id"][row]) for row in range(1, 120, 9)}
+    asked = knowing.recommend(film, 3, match_genres=False, weights={"people": 20})
+    assert set(asked["id"]) <= same and asked["contributions"][0]["people"] > 0.4
+    whys = dict(knowing.explain(film, int(asked["id"][0]), weights={"people": 1}).in_words())
+    assert whys["Same people"].startswith("Director 1")
+    assert knowing.recommend(film, 3, weights={"people": 0})["id"].tolist() == (
+        knowing.recommend(film, 3)["id"].tolist()
+    )
+
+
+def test_a_model_says_what_was_added_to_its_catalogue(knowing, films, capsys):
+    from movrec.cli import main
+
+    people, ratings = Recommender.open(knowing.path).manifest["sources"]
+    assert people["source"] == "credits.csv" and people["by"] == {"id": 120}
+    assert (people["rows"], people["films"], people["unmatched"]) == (121, 120, 1)
+    assert people["columns"] == {"cast": 120, "directors": 80}
+    assert ratings["kind"] == "ratings" and ratings["ambiguous"] == 0
+    assert main(["info", "--model", str(knowing.path)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "credits.csv: 121 rows, 120 films matched, 1 rows about no film here" in shown
+    assert "directors for 80 films" in shown and "directors for 80 films" in knowing._repr_html_()
+    assert main(["info", "--json", "--model", str(knowing.path)]) == 0
+    assert json.loads(capsys.readouterr().out)["sources"] == [people, ratings]
 
 
 def test_a_film_without_a_block_is_scored_as_it_was(knowing, films):

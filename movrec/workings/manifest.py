@@ -198,6 +198,20 @@ def _are_years(value: Any) -> bool:
     return numbers and all(_is_whole(year, -(2**15), 2**15) for year in value or ())
 
 
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_plain(k) and _is_whole(n) for k, n in value.items())
+
+
+def _are_sources(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(table, dict)
+        and all(_is_plain(table.get(name)) for name in ("source", "kind"))
+        and all(_is_whole(table.get(name)) for name in ("rows", "films", "unmatched", "ambiguous"))
+        and all(_are_counts(table.get(name)) for name in ("by", "columns"))
+        for table in value
+    )
+
+
 def _is_file_name(name: Any) -> bool:
     if not _is_plain(name) or "\\" in name or ":" in name:
         return False
@@ -231,10 +245,11 @@ _SCHEMA = {
     "version": lambda value: _is_whole(value, 1),
     "files": _are_files,
     "added": lambda value: value is None or _is_whole(value),
+    "sources": _are_sources,
 }
 
 
-_OPTIONAL = {"added": None}
+_OPTIONAL: dict[str, Any] = {"added": None, "sources": []}
 
 
 def _newest_version(files: dict[str, Any]) -> int | None:

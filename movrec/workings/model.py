@@ -46,6 +46,7 @@ from movrec.workings.manifest import (
 )
 from .parts import Parts, seen_of
 from .places import as_path, check_place, new_folder, settle
+from .source_report import SourceReport, source_facts
 from .text import DEFAULT_TEXT_FIELDS, Plot
 from .titles import TitleIndex
 from .words import WordWeights
@@ -100,7 +101,7 @@ def catalogue_facts(films: pd.DataFrame) -> dict[str, Any]:
 def new_manifest(
     films: pd.DataFrame, text_fields: Sequence[str], seconds: dict[str, float]
 ) -> dict[str, Any]:
-    """Return what a model folder says of itself: versions, counts, build times.
+    """Return what a model folder says of itself: versions, counts, tables beside it, build times.
 
     Parameters
     ----------
@@ -131,6 +132,7 @@ def new_manifest(
         **catalogue_facts(films),
         "text_fields": list(text_fields),
         "rows_read": report.rows_read if report is not None else None,
+        "sources": source_facts(films),
         "seconds": seconds,
         "build": uuid.uuid4().hex,
     }
@@ -152,6 +154,7 @@ def model_card(name: str, path: Path, manifest: dict[str, Any]) -> str:
         "years": f"{years[0]} to {years[1]}" if years else "not known",
         "genres": f"{manifest['genres']:,}",
         "read": ", ".join(manifest.get("text_fields") or ()),
+        "with": "; ".join(SourceReport(table).line() for table in manifest.get("sources") or ()),
         "added since": f"{manifest['added']:,}" if manifest.get("added") else "",
         "built": f"{manifest.get('created', 'not known')}, in {seconds:.0f} s",
         "by": f"movrec {manifest.get('movrec', '?')}, "

@@ -17,7 +17,7 @@ from .core import shorten
 from .matching import Match
 
 # %% auto #0
-__all__ = ['Tally', 'SourceReport', 'source_reports']
+__all__ = ['Tally', 'SourceReport', 'source_reports', 'source_facts']
 
 # %% ../../nbs/workings/01_source_report.ipynb #source-report-tally
 _EXAMPLES = 3
@@ -109,6 +109,19 @@ class SourceReport(dict[str, Any]):
 
     def lines(self) -> list[str]:
         """Return what there is to say, in a line each."""
+        shown = self.examples.groupby("why")["title"].agg(list)
+        said = [f"{why}, for instance: {', '.join(titles)}" for why, titles in shown.items()]
+        return [self._matched(), *(f"- {line}" for line in (self._given(), *said, *self.notices))]
+
+    def line(self) -> str:
+        """Return what was matched and what that gave, in one line."""
+        return f"{self._matched()}: {self._given()}"
+
+    def _given(self) -> str:
+        given = (f"{column} for {n:,} films" for column, n in self.columns.items())
+        return ", ".join(given) or "nothing that was not known"
+
+    def _matched(self) -> str:
         head = f"{self.source}: {self.rows:,} rows, {self.films:,} films matched"
         if len(self.by) > 1 or "near title" in self.by:
             head += f" ({', '.join(f'{n:,} by {how}' for how, n in self.by.items())})"
@@ -116,11 +129,7 @@ class SourceReport(dict[str, Any]):
             head += f", {self.unmatched:,} rows about no film here"
         if self.ambiguous:
             head += f", {self.ambiguous:,} ambiguous"
-        given = [f"{column} for {n:,} films" for column, n in self.columns.items()]
-        said = [", ".join(given) if given else "nothing that was not known"]
-        shown = self.examples.groupby("why")["title"].agg(list)
-        said += [f"{why}, for instance: {', '.join(titles)}" for why, titles in shown.items()]
-        return [head, *(f"- {line}" for line in (*said, *self.notices))]
+        return head
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -140,3 +149,37 @@ def source_reports(films: pd.DataFrame) -> Sequence[SourceReport]:
     []
     """
     return films.attrs.get("source_reports", [])
+
+# %% ../../nbs/workings/01_source_report.ipynb #source-report-facts
+_COUNTS = ("rows", "films", "unmatched", "ambiguous")
+
+
+def source_facts(films: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what a model's manifest says of the tables that were added to its film table.
+
+    Parameters
+    ----------
+    films : DataFrame
+        A film table, from `add_source` or not.
+
+    Returns
+    -------
+    list of dict
+        For each table `source`, `kind`, the counts `rows`, `films`, `unmatched`, `ambiguous`, and the
+        counts `by` what it was matched and of films in its `columns`, as in a `SourceReport`.
+
+    Examples
+    --------
+    >>> source_facts(pd.DataFrame())
+    []
+    """
+    reports = [SourceReport(report) for report in source_reports(films)]
+    return [
+        {"source": shorten(report.source, 100), "kind": report.kind}
+        | {name: int(getattr(report, name)) for name in _COUNTS}
+        | {
+            name: {k: int(n) for k, n in getattr(report, name).items()}
+            for name in ("by", "columns")
+        }
+        for report in reports
+    ]

@@ -588,6 +588,8 @@ def fact_table(recommender: "Recommender") -> "Table":
     """
     from rich.table import Table
 
+    from movrec.workings.source_report import SourceReport
+
     manifest = recommender.manifest
     years = recommender.films["year"].dropna()
     stages = (f"{stage} {seconds:.0f} s" for stage, seconds in manifest["seconds"].items())
@@ -599,6 +601,8 @@ def fact_table(recommender: "Recommender") -> "Table":
     table.add_row("years", f"{years.min()} to {years.max()}" if len(years) else "not known")
     table.add_row("genres", ", ".join(recommender.genres))
     table.add_row("read by the embedder", ", ".join(manifest["text_fields"]))
+    for source in manifest.get("sources") or ():
+        table.add_row("with", SourceReport(source).line())
     table.add_row("built", f"{manifest['created']} by movrec {manifest['movrec']}")
     table.add_row("time to build", ", ".join(stages))
     return table
