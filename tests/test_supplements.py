@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from movrec import CatalogueError, ParameterError, Recommender, add_source, load_sample
 from movrec.workings.further import further_blocks
+from movrec.workings.limits import FILES
 from movrec.workings.matching import FilmMatcher
 from movrec.workings.profile import profile_from, shares_of_scale
 from movrec.workings.question import FilmFilter, Question
@@ -407,6 +409,69 @@ def test_exports_are_read(films, place, tmp_path):
         and set(profile.seen) == set(ids[:3])
     )
     assert "3 films, 3 found here" in str(profile)
+
+
+def write_letterboxd(path, films, folder="", **instead):
+    """Letterboxd's archive: five films seen, three rated (the first liked), the third and fourth with a heart."""
+
+    def table(rows, more="", cells=lambda row: ""):
+        lines = [f"Date,Name,Year,Letterboxd URI{more}"]
+        for row in rows:
+            title, year = films["title"][row], films["year"][row]
+            lines.append(f'2021-01-01,"{title}",{year},https://boxd.it/{row}{cells(row)}')
+        return "\n".join(lines) + "\n"
+
+    files = {
+        "comments.csv": "Date,Content,Comment\n",
+        "diary.csv": table([1], ",Rating,Rewatch,Tags,Watched Date", lambda row: ",5,,,2020-01-01"),
+        "profile.csv": "Date Joined,Username\n2020-01-01,somebody\n",
+        "ratings.csv": table([0, 1, 2], ",Rating", lambda row: f",{[4.5, 1, 3][row]}"),
+        "reviews.csv": table([], ",Rating,Rewatch,Review,Tags,Watched Date"),
+        "watched.csv": table(range(5)),
+        "watchlist.csv": table([8, 9]),
+        "deleted/diary.csv": table([7], ",Rating", lambda row: ",5"),
+        "likes/films.csv": table([2, 3]),
+        "likes/reviews.csv": "Date,Content\n",
+        "lists/best.csv": "Letterboxd list export v7\nDate,Name\n",
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in {**files, **instead}.items():
+            if text is not None:
+                archive.writestr(folder + name, text)
+    return path
+
+
+@pytest.mark.parametrize("folder", ["", "letterboxd-somebody-2021/"])
+def test_letterboxds_archive_is_read_as_it_is(films, tmp_path, folder):
+    profile = profile_from(write_letterboxd(tmp_path / "all.zip", films, folder), films)
+    ids = films["id"].tolist()
+    assert profile.liked[0] == ids[0] and set(profile.liked) == {ids[0], ids[2], ids[3]}
+    assert profile.disliked == (ids[1],) and set(profile.seen) == set(ids[:5])
+    assert str(profile).startswith("all.zip: 5 films, 5 found here")
+    upload = FilmUpload(films)
+    upload.take("all.zip", (tmp_path / "all.zip").read_bytes())
+    assert upload.profile.liked == profile.liked
+
+
+def test_an_archive_without_ratings_or_films_and_one_that_is_too_large(
+    films, tmp_path, monkeypatch
+):
+    path = tmp_path / "all.zip"
+    header = "Date,Name,Year,Letterboxd URI\n"
+    none = {name: header for name in ("watched.csv", "diary.csv", "likes/films.csv")}
+    watched = write_letterboxd(path, films, **{**none, "ratings.csv": header, "watched.csv": None})
+    with pytest.raises(CatalogueError, match="nothing was watched or rated"):
+        profile_from(watched, films)
+    watched = write_letterboxd(path, films, **{"ratings.csv": header, "diary.csv": None})
+    assert len(profile_from(watched, films).liked) == 2 and len(profile_from(path, films).seen) == 5
+    large = header + "2021-01-01,Salt,2010,x\n" * 10_000
+    assert write_letterboxd(path, films, **{"watched.csv": large}).stat().st_size < 10_000
+    monkeypatch.setitem(FILES, "bytes", 100_000)
+    with pytest.raises(CatalogueError, match="more than 100,000 bytes"):
+        profile_from(path, films)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(CatalogueError, match="all.zip"):
+        profile_from(path, films)
 
 
 def test_a_profile_asks_for_what_was_not_seen(small_recommender, films):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,7 +36,7 @@ from movrec.workings.typed_cells import (
 )
 
 # %% auto #0
-__all__ = ['CellChunks', 'read_cells']
+__all__ = ['CellChunks', 'read_cells', 'NoRows']
 
 # %% ../../nbs/workings/01_files.ipynb #files-kind-code
 def _chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.DataFrame]:
@@ -101,7 +101,7 @@ def read_cells(
     layout: Layout | None = None,
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
-    kind: type[Request] = Request,
+    kind: Callable[..., Request] = Request,
 ) -> CellChunks:
     """Read the cells of a catalogue file of any kind, chunk by chunk.
 
@@ -120,8 +120,8 @@ def read_cells(
         Column of a film table -> column of the file, where the names alone would not tell.
     encoding : str, optional
         Of a text file; by default UTF-8 or what its mark says.
-    kind : type, default Request
-        What is asked of the file: of a table that holds no films, something else.
+    kind : callable, default Request
+        Makes what is asked of the file: of a table that holds no films, something else.
 
     Returns
     -------
@@ -164,6 +164,16 @@ def read_cells(
     return CellChunks(request, reading)
 
 
+class NoRows(CatalogueError):
+    """A table has names of columns, and nothing below them.
+
+    Examples
+    --------
+    >>> issubclass(NoRows, CatalogueError)
+    True
+    """
+
+
 def _get(address: str, progress: bool, request: Request) -> Iterator[pd.DataFrame]:
     """Yield the chunks of a file on the web."""
     with TemporaryDirectory() as folder:
@@ -179,7 +189,12 @@ def _read(path: str | os.PathLike[str], progress: bool, request: Request) -> Ite
     )
     rows, text = 0, TextCheck()
     try:
-        with enough_memory(source), bar, open(path, "rb") as raw, unpacked(source, raw) as content:
+        with (
+            enough_memory(source),
+            bar,
+            open(path, "rb") as raw,
+            unpacked(source, raw, request.member) as content,
+        ):
             for cells in _chunks(content, request):
                 bar.update(max(0, raw.tell() - bar.n))
                 cells.index = pd.RangeIndex(rows, rows + len(cells))
@@ -196,7 +211,7 @@ def _read(path: str | os.PathLike[str], progress: bool, request: Request) -> Ite
             "again, or save it as CSV in UTF-8."
         ) from error
     if not rows:
-        raise CatalogueError(f"{source} has column names but no rows: there is nothing to read.")
+        raise NoRows(f"{source} has column names but no rows: there is nothing to read.")
     notice = text.notice(source)
     if notice is not None:
         request.notices.append(notice)

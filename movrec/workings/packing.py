@@ -31,7 +31,7 @@ from movrec.workings.core import (
 from .limits import check_file_limit
 
 # %% auto #0
-__all__ = ['KAGGLE_FILE', 'check_file', 'address_of', 'fetch', 'unpacked', 'what_else']
+__all__ = ['KAGGLE_FILE', 'check_file', 'address_of', 'fetch', 'zip_names', 'unpacked', 'what_else']
 
 # %% ../../nbs/workings/01_packing.ipynb #a3809b6d
 KAGGLE_FILE = "movies_metadata.csv"
@@ -198,6 +198,21 @@ def _is_spreadsheet(archive: zipfile.ZipFile) -> bool:
     return "[Content_Types].xml" in names or ("mimetype" in names and "content.xml" in names)
 
 
+def zip_names(path: str | os.PathLike[str]) -> list[str]:
+    """Return the names of the files in a zip archive; none where the file is no such archive, or damaged.
+
+    Examples
+    --------
+    >>> zip_names("no-such-archive.zip")
+    []
+    """
+    try:
+        with zipfile.ZipFile(Path(path).expanduser()) as archive:
+            return [] if _is_spreadsheet(archive) else archive.namelist()
+    except (OSError, RuntimeError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return []
+
+
 def _zip_member(archive: zipfile.ZipFile, source: str) -> str:
     """Return the name of the catalogue in a zip archive."""
     names = [
@@ -265,7 +280,9 @@ _OPENERS: dict[bytes, Callable[[Any], Any]] = {
 }
 
 
-def _open_packed(raw: io.BufferedReader, source: str, stack: ExitStack) -> io.BufferedReader:
+def _open_packed(
+    raw: io.BufferedReader, source: str, stack: ExitStack, member: str | None
+) -> io.BufferedReader:
     """Return the content of a file that may be packed up to three times."""
     for _ in range(4):
         mark = raw.peek(8)[:8]
@@ -279,15 +296,17 @@ def _open_packed(raw: io.BufferedReader, source: str, stack: ExitStack) -> io.Bu
             if _is_spreadsheet(archive):
                 raw.seek(0)
                 return raw
-            member = stack.enter_context(archive.open(_zip_member(archive, source)))
-            raw = io.BufferedReader(member)  # type: ignore[arg-type]
+            name = _zip_member(archive, source) if member is None else member
+            raw = io.BufferedReader(stack.enter_context(archive.open(name)))  # type: ignore[arg-type]
         else:
             return raw
     raise CatalogueError(f"{source} is packed again and again: unpack it first.")
 
 
 @contextmanager
-def unpacked(source: str, raw: io.BufferedReader) -> Iterator[io.BufferedReader]:
+def unpacked(
+    source: str, raw: io.BufferedReader, member: str | None = None
+) -> Iterator[io.BufferedReader]:
     """Give the content of a file, which may be packed, or not at all.
 
     Parameters
@@ -296,6 +315,8 @@ def unpacked(source: str, raw: io.BufferedReader) -> Iterator[io.BufferedReader]
         What the file is called.
     raw : io.BufferedReader
         The file.
+    member : str, optional
+        Which file of a zip archive is meant; by default the one that is a table.
 
     Yields
     ------
@@ -315,7 +336,7 @@ def unpacked(source: str, raw: io.BufferedReader) -> Iterator[io.BufferedReader]
     """
     try:
         with ExitStack() as stack:
-            content = _open_packed(raw, source, stack)
+            content = _open_packed(raw, source, stack, member)
             yield content if content is raw else _counted(content, source)
     except MovrecError:
         raise

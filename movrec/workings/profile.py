@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +20,18 @@ import pandas as pd
 from .cells import Unreadable, parse_title
 from .columns import squeeze
 from .core import CatalogueError, check_whole, clean_text, is_missing, shorten
-from .files import read_cells
+from .files import NoRows, read_cells
 from .layouts import Layout, Parser
 from .matching import FilmMatcher
 from .number_cells import parse_number, parse_year
+from .packing import zip_names
 from .question import Question
 from .request import Request
 from .typed_cells import as_pandas
 
 # %% auto #0
-__all__ = ['LIKED_FROM', 'DISLIKED_TO', 'HistoryRequest', 'read_history', 'shares_of_scale', 'Profile', 'match_history',
-           'profile_from']
+__all__ = ['LIKED_FROM', 'DISLIKED_TO', 'HistoryRequest', 'history_files', 'read_history', 'shares_of_scale', 'Profile',
+           'match_history', 'profile_from']
 
 # %% ../../nbs/workings/06_profile.ipynb #profile-read-code
 _NAMES = {
@@ -81,6 +84,47 @@ class HistoryRequest(Request):
         self.layout = Layout(columns, _PARSERS, name="history")
         return self.layout
 
+# %% ../../nbs/workings/06_profile.ipynb #profile-read-door
+_SEEN = ("watched.csv", "reviews.csv", "diary.csv", "likes/films.csv", "ratings.csv")
+_ELSEWHERE = {"deleted", "orphaned", "lists", "__MACOSX"}
+
+
+def history_files(names: Iterable[str]) -> list[str]:
+    """Return which files of Letterboxd's archive say what was seen, the one that counts most last.
+
+    Examples
+    --------
+    >>> history_files(["ratings.csv", "watchlist.csv", "deleted/diary.csv", "likes/films.csv"])
+    ['likes/films.csv', 'ratings.csv']
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        *folders, last = name.replace("\\", "/").split("/")
+        place = f"likes/{last}" if folders[-1:] == ["likes"] else last
+        if place in _SEEN and not _ELSEWHERE & set(folders):
+            found.setdefault(place, name)
+    return [found[place] for place in _SEEN if place in found]
+
+
+def _read_table(source: str | os.PathLike[str], member: str | None = None) -> pd.DataFrame:
+    chunks = read_cells(source, 10_000, kind=partial(HistoryRequest, member=member))
+    return pd.concat([chunks.layout.parse(cells) for cells in chunks], ignore_index=True)
+
+
+def _read_archive(source: str | os.PathLike[str], members: Sequence[str]) -> pd.DataFrame:
+    """Return what several tables say of the same films, a row a film; the last of them counts most."""
+    tables = []
+    for member in members:
+        with suppress(NoRows):  # somebody gives no hearts
+            table = _read_table(source, member)
+            has_hearts = member.replace("\\", "/").endswith("likes/films.csv")
+            tables.append(table.assign(liked=True) if has_hearts else table)
+    if not tables:
+        raise CatalogueError(f"{Path(source).name} names no films: nothing was watched or rated.")
+    said = pd.concat(tables, ignore_index=True).astype(object)
+    keys = [name for name in ("title", "year") if name in said]
+    return said.groupby(keys, sort=False, dropna=False, as_index=False).last()
+
 
 def read_history(source: str | os.PathLike[str] | pd.DataFrame) -> pd.DataFrame:
     """Read what somebody has watched.
@@ -88,15 +132,16 @@ def read_history(source: str | os.PathLike[str] | pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     source : path or DataFrame
-        Letterboxd's ``ratings.csv``, ``watched.csv`` or ``diary.csv``, IMDb's ``ratings.csv``,
-        MovieLens' ``movielens-ratings.csv``, or another table with titles and, better, years and
-        ratings.
+        Letterboxd's archive as it is, or its ``ratings.csv``, ``watched.csv`` or ``diary.csv``,
+        IMDb's ``ratings.csv``, MovieLens' ``movielens-ratings.csv``, or another table with titles
+        and, better, years and ratings.
 
     Returns
     -------
     DataFrame
-        A row a line of the file, those of them that are there: `title`, `original_title`, `year`,
-        `rating` (on its own scale), `imdb_id`, `tmdb_id`.
+        A row a line of the file, of an archive a row a film, with those of these columns that are
+        there: `title`, `original_title`, `year`, `rating` (on its own scale), `imdb_id`, `tmdb_id`,
+        `liked` (True where a film has a heart).
 
     Raises
     ------
@@ -110,9 +155,8 @@ def read_history(source: str | os.PathLike[str] | pd.DataFrame) -> pd.DataFrame:
     [{'title': 'Heat', 'year': 1995, 'rating': 4.5}]
     """
     if isinstance(source, (str, os.PathLike)):
-        chunks = read_cells(source, 10_000, kind=HistoryRequest)
-        tables = [chunks.layout.parse(cells) for cells in chunks]
-        table = pd.concat(tables, ignore_index=True)
+        members = history_files(zip_names(source))
+        table = _read_archive(source, members) if members else _read_table(source)
     else:
         cells = as_pandas(source).reset_index(drop=True)
         table = HistoryRequest("The table").take([str(name) for name in cells]).parse(cells)
@@ -277,6 +321,9 @@ def profile_from(source: str | os.PathLike[str] | pd.DataFrame, films: Any) -> P
     known["share"] = pd.to_numeric(
         pd.Series(shares_of_scale(table["rating"]), table.index)[known.index]
     )
+    if "liked" in history:
+        hearts = history["liked"].eq(True)[known.index]
+        known.loc[hearts, "share"] = known["share"].clip(lower=LIKED_FROM).fillna(LIKED_FROM)
     # Of a film that was seen twice, the last rating counts; among equals, the film seen last is first.
     known = known.sort_values("share", kind="stable", na_position="first")
     known = known.loc[known.index.sort_values()].drop_duplicates("id", keep="last").iloc[::-1]

@@ -41,6 +41,8 @@ class Request:
         Of a text file, where it is not to be found out.
     layout : Layout, optional
         Where the file keeps its columns; found by their names if not given.
+    member : str, optional
+        Which file of a zip archive is meant, where it holds several.
 
     Attributes
     ----------
@@ -59,6 +61,7 @@ class Request:
     columns: Mapping[str, str] | None = None
     encoding: str | None = None
     layout: Layout | None = None
+    member: str | None = None
     notices: list[str] = field(default_factory=list)
 
     def found(self, names: Sequence[str]) -> set[str]:
