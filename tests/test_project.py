@@ -64,12 +64,14 @@ def replace_in(path, old, new):
 # ---- what is generated ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["links", "export", "clean", "readme", "exercises", "house"])
 def test_what_is_generated_is_up_to_date(command):
     done = run_project(command, "--check")
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ingest", "workings/core"])
 def test_a_change_in_a_module_is_found_and_exported_over(copy, name):
     module = copy / "movrec" / f"{name}.py"
@@ -84,6 +86,7 @@ def test_a_change_in_a_module_is_found_and_exported_over(copy, name):
     assert module.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_stale_exercise_notebook_is_found_and_written_anew(copy):
     replace_in(copy / "nbs" / "01_ingest.ipynb", "**1 (easy).** ", "**1 (easy).** Now: ")
     leftover = copy / "workshop" / "exercises" / "99_gone.ipynb"
@@ -98,6 +101,7 @@ def test_a_stale_exercise_notebook_is_found_and_written_anew(copy):
     assert not leftover.exists()
 
 
+@pytest.mark.slow
 def test_a_module_without_a_notebook_is_found(copy):
     shutil.copy(copy / "movrec" / "ingest.py", copy / "movrec" / "leftover.py")
     done = run_project("export", "--check", root=copy)
@@ -108,6 +112,7 @@ def test_a_module_without_a_notebook_is_found(copy):
     assert run_project("export", "--check", root=copy).returncode == 0
 
 
+@pytest.mark.slow
 def test_an_old_picture_of_the_house_is_found_and_drawn_anew(copy):
     picture = copy / "images" / "house.svg"
     before = picture.read_bytes()
@@ -121,6 +126,7 @@ def test_an_old_picture_of_the_house_is_found_and_drawn_anew(copy):
     assert picture.read_bytes() != before
 
 
+@pytest.mark.slow
 def test_export_keeps_what_is_written_by_hand_and_sets_the_version(copy):
     version = settings()["version"]
     replace_in(copy / "settings.ini", f"version = {version}", "version = 9.8.7")
@@ -131,6 +137,7 @@ def test_export_keeps_what_is_written_by_hand_and_sets_the_version(copy):
     assert (copy / "movrec" / "__init__.py").read_text(encoding="utf-8") == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["01_ingest", "workings/00_core", "../index"])
 def test_an_execution_counter_is_not_clean(copy, name):
     notebook = (copy / "nbs" / f"{name}.ipynb").resolve()
@@ -166,6 +173,7 @@ def test_a_damaged_notebook_is_named(copy, text, said):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_old_readme_is_found_and_rewritten(copy):
     readme = copy / "README.md"
     before = readme.read_bytes()
@@ -182,6 +190,7 @@ def test_an_old_readme_is_found_and_rewritten(copy):
     assert not (copy / "images" / "readme-old.png").exists()
 
 
+@pytest.mark.slow
 def test_a_new_address_in_the_settings_moves_every_link(copy):
     replace_in(copy / "settings.ini", "user = movrec", "user = alice")
     replace_in(copy / "settings.ini", "repo = movrec", "repo = films")
