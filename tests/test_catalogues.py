@@ -2,13 +2,17 @@
 
 import contextlib
 import functools
+import gzip
 import http.server
 import io
 import json
 import lzma
+import os
 import re
+import socket
 import sys
 import threading
+import time
 import warnings
 import zipfile
 from pathlib import Path
@@ -19,7 +23,9 @@ import pytest
 from movrec.ingest import check_films, read_movies
 from movrec.workings.columns import USUAL_NAMES, match_columns
 from movrec.workings.core import CatalogueError, ParameterError
+from movrec.workings.csv_cells import csv_records
 from movrec.workings.layouts import KNOWN_LAYOUTS, layout_name
+from movrec.workings.limits import FILES
 from movrec.workings.text import tokenize
 
 CASES = Path(__file__).parent / "cases" / "catalogues"
@@ -453,12 +459,243 @@ def test_a_cell_of_any_length_drops_no_film(tmp_path, size, cell):
     assert len(films["overview"][1]) > size - 10
 
 
-def test_a_line_without_end_is_no_table(tmp_path):
+def test_a_line_without_end_is_no_table(tmp_path, monkeypatch):
+    monkeypatch.setitem(FILES, "times packed", None)
     path = tmp_path / "a.csv.xz"
     path.write_bytes(lzma.compress(b"title,overview,genres\n" + b"x" * 40_000_000, preset=0))
     with pytest.raises(CatalogueError, match="has a line of more than") as error:
         read(path)
     message(error)
+
+
+# A stranger's file
+
+
+HEAD = b"id,title,overview,genres\n"
+ROW = b"%d,T,An overview of a film.,Drama\n"
+MEGABYTE = 1 << 20
+
+
+def packed(path, head, block, times, opener=gzip.open):
+    with opener(path, "wb") as file:
+        file.write(head)
+        for _ in range(times):
+            file.write(block)
+    return path
+
+
+@pytest.mark.parametrize(
+    "head, block",
+    [(b"", b"a" * MEGABYTE), (b"", bytes(MEGABYTE)), (HEAD + b'1,T,"', b"a" * MEGABYTE),
+     (HEAD, (b"1,T," + b"a" * 100_000 + b",Drama\n") * 10), (HEAD, b"," * MEGABYTE)],
+    ids=["a line", "zeros", "a cell", "long rows", "commas"],
+)  # fmt: skip
+@pytest.mark.parametrize("opener", [gzip.open, lzma.open])
+def test_a_small_file_that_becomes_a_large_one_is_not_unpacked(tmp_path, head, block, opener):
+    path = packed(tmp_path / "a.csv.gz", head, block, 12, opener)
+    with pytest.raises(CatalogueError, match="the limit 'times packed' of movrec") as error:
+        read(path)
+    message(error)
+
+
+def test_what_is_packed_twice_is_counted_at_each_step(tmp_path, monkeypatch):
+    monkeypatch.setattr("movrec.workings.limits._FREELY", 1 << 16)
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(gzip.compress(b"") * 20_000))  # nothing, in the end
+    with pytest.raises(CatalogueError, match="'times packed'"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "what, most, content",
+    [("rows", 5_000, HEAD + b"\n" * 20_000),
+     ("rows", 5_000, HEAD + b'1,T,"' + b"\n" * 20_000),
+     ("rows", 3_000, HEAD + ROW.replace(b"%d", b"1") * 5_000),
+     ("row bytes", 2_000, HEAD + b"1,T," + b"a" * 5_000 + b",Drama\n"),
+     ("row bytes", 2_000, b'{"title": "T", "plot": "P", "genre": "G"}\n{"title": "' + b"a" * 5_000 + b'"}\n'),
+     ("columns", 100, HEAD[:-1] + b",x" * 200 + b"\n" + b"1,T,P,G\n"),
+     ("columns", 100, b";" * 5_000 + b"\n" + HEAD),
+     ("columns", 100, json.dumps([dict.fromkeys(["title", "plot", "genre", *map(str, range(200))], "x")]).encode()),
+     ("whole bytes", 1_000, b"[" + b" " * 5_000 + b"]"),
+     ("bytes", 10_000, HEAD + ROW.replace(b"%d", b"1") * 5_000)],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_every_limit_of_a_file_has_a_name_and_can_be_lifted(
+    tmp_path, monkeypatch, what, most, content, ending
+):
+    path = tmp_path / f"a.csv{ending}"
+    path.write_bytes(gzip.compress(content) if ending else content)
+    monkeypatch.setitem(FILES, what, most)
+    with pytest.raises(
+        CatalogueError, match=f"the limit '{what}' of movrec.workings.limits"
+    ) as error:
+        read(path)
+    message(error)
+    monkeypatch.setitem(FILES, what, None)
+    with contextlib.suppress(CatalogueError) as error:
+        read(path)
+
+
+def test_a_parquet_file_that_says_one_text_many_times(tmp_path, monkeypatch):
+    import pyarrow
+    import pyarrow.parquet
+
+    def repeated(text, n):
+        return pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * n, pyarrow.int32()), [text])
+
+    def written(n):
+        texts = {"title": "x" * 100, "overview": "y" * 20_000}
+        columns = {name: repeated(text, n) for name, text in texts.items()}
+        lists = pyarrow.ListArray.from_arrays(list(range(n + 1)), repeated("Drama", n))
+        table = pyarrow.table({"id": list(range(n)), **columns, "genres": lists})
+        pyarrow.parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
+        return tmp_path / "a.parquet"
+
+    assert len(read(written(300))) == 300
+    with pytest.raises(CatalogueError, match="'times packed'") as error:
+        read(written(2_000))
+    message(error)
+    monkeypatch.setitem(FILES, "times packed", None)
+    monkeypatch.setitem(FILES, "row bytes", 50_000)  # a batch comes in many pieces
+    assert read(written(20))["overview"].str.len().tolist() == [20_000] * 20
+    monkeypatch.setitem(FILES, "row bytes", 15_000)
+    with pytest.raises(CatalogueError, match="15,000 characters in a row"):
+        read(written(20))
+
+
+def test_a_file_of_holes_is_no_table(tmp_path):
+    with open(tmp_path / "a.csv", "wb") as file:
+        file.write(HEAD)
+        file.truncate(1 << 35)
+    with pytest.raises(CatalogueError, match="the limit 'bytes'") as error:
+        read(tmp_path / "a.csv")
+    message(error)
+
+
+UNBALANCED = {
+    "each line closes one and opens another": lambda n: ['x","\n'] * n,
+    "each overview begins with one": lambda n: [f'{i},T{i},"An overview,Drama\n' for i in range(n)],
+    "one in ten": lambda n: [f"{i},T{i},{chr(34) * (i % 10 == 0)}A,Drama\n" for i in range(n)],
+    "one, and blank lines": lambda n: ['1,T,"\n', *["\n"] * n],
+    "one in a thousand": lambda n: ['1,T,"a\n' if i % 1000 == 0 else "1,T,b,c\n" for i in range(n)],
+}
+
+
+@pytest.mark.parametrize("lines", UNBALANCED.values(), ids=UNBALANCED)
+def test_quotes_that_are_not_closed_take_time_that_grows_with_the_file(lines):
+    def seconds(n):
+        start = time.process_time()
+        assert sum(1 for _ in csv_records(iter(lines(n)), ",", 4)) > n / 3 or n == len(lines(n)) - 1
+        return time.process_time() - start
+
+    assert seconds(8_000) < 8 * seconds(2_000) + 1  # the square of 4 would be 16
+
+
+def test_a_quote_that_is_not_closed_takes_no_film_beyond_its_own(tmp_path):
+    """Neither of a long cell in good order nor of the rows between."""
+    plot = "walks\n" * 3_000
+    rows = [f'{i},F{i},"A plot {i}.","Drama"' for i in range(900)]
+    rows[100] = '100,F100,"not closed,"Drama"'
+    rows[500] = f'500,F500,"{plot}and ""talks"".","Drama"'
+    (tmp_path / "a.csv").write_text("\n".join([HEAD.decode().strip(), *rows]) + "\n")
+    titles = set(read(tmp_path / "a.csv")["title"])
+    assert titles >= {f"F{i}" for i in range(900)} - {"F100", "F101"}
+
+
+def test_what_is_no_regular_file_is_called_what_it_is(tmp_path):
+    places = {tmp_path: "a folder"}
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        places |= {tmp_path / "pipe": "a pipe", Path(os.devnull): "a device"}
+        near = tmp_path / "socket"
+        listening = socket.socket(socket.AF_UNIX)
+        os.chdir(tmp_path)  # names of sockets are short
+        listening.bind("socket")
+        listening.close()
+        places[near] = "a socket"
+    for path, kind in places.items():
+        with pytest.raises(CatalogueError, match=f"is {kind}") as error:
+            read(path)
+        message(error)
+
+
+def odd_files():
+    """Files that make libraries raise errors of every kind, by name."""
+    import pyarrow
+    import pyarrow.parquet
+
+    base = {"id": [1], "title": ["A"], "overview": ["A story"], "genres": [["Drama"]]}
+    odd = {
+        "far date": {"release_date": pyarrow.array([2**31 - 1], pyarrow.date32())},
+        "long duration": {"runtime": pyarrow.array([2**60], pyarrow.duration("s"))},
+        "zzzzzzzz": {"zzzzzzzz": pyarrow.array([1])},
+    }
+    for name, more in odd.items():
+        pyarrow.parquet.write_table(
+            pyarrow.table({**base, **more}), file := io.BytesIO(), store_schema=False
+        )
+        yield name, file.getvalue().replace(b"zzzzzzzz", b"\x80" * 8)
+    with zipfile.ZipFile(file := io.BytesIO(), "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.csv", HEAD + ROW.replace(b"%d", b"1") * 2_000)
+    data = bytearray(file.getvalue())
+    data[80] ^= 0xFF
+    yield "damaged LZMA", bytes(data)
+    plain = HEAD + ROW.replace(b"%d", b"1") * 50
+    yield "zip", b"PK\x03\x04junk"
+    yield "gzip", b"\x1f\x8bjunk"
+    yield "cut gzip", gzip.compress(plain)[:-9]
+    yield "bzip2", b"BZhjunk"
+    yield "xz", b"\xfd7zXZ\0junk"
+    yield "cut xz", lzma.compress(plain)[:-9]
+    yield "zstd", b"(\xb5/\xfdjunk"
+    yield "Parquet", b"PAR1junk"
+    yield "Arrow", b"ARROW1junk"
+    yield "deep JSON", b"[" * 100_000
+    yield (
+        "a long number",
+        b'[{"title": "A", "overview": "P.", "genres": "G", "id": ' + b"9" * 5_000 + b"}]",
+    )
+    yield "NUL", HEAD + b"1,A\0,P.,G\n"
+    yield "not UTF-8", HEAD + b"1,\x81\x8d,\xff\xfe\x80,G\n"
+    yield "infinite", HEAD + b"inf,A,P.,G\n1e400,A,P.,G\n-1e300,A,P.,G\n"
+
+
+def test_whatever_a_damaged_file_does_to_a_library_is_one_sentence(tmp_path):
+    for name, content in odd_files():
+        (tmp_path / "a").write_bytes(content)
+        try:
+            assert len(read(tmp_path / "a")) <= 3, name
+        except CatalogueError as error:
+            assert str(error).isprintable() and len(str(error)) < 500, name
+
+
+def test_halves_of_letters_in_json_are_no_text(tmp_path):
+    film = FILM | {"title": "caf\ud83d \ud800", "genres": ["Drama"]}
+    films = read(write(tmp_path / "a.json", json.dumps([film])))
+    assert films["title"].tolist() == ["caf\N{REPLACEMENT CHARACTER} \N{REPLACEMENT CHARACTER}"]
+
+
+ODD_TEXTS = [
+    "=1+1", "+cmd", "-2", "@x", 'say "x"', '"', "'", "a\nb", "a\rb", "\u2028x", "x\x85y", "None", "nan", "NULL", "1984",
+    "1e5", "[]", "['a']", '["a"]', "a,b", "a;b", "a|b", "a\tb", "\ufeffx", "é", "\ufdfa", "\ud800", "a\0b", " x ", "x\\",
+    '\\"x', "&amp;", "<b>x</b>", "TRUE", "2001-01-01", "N/A", "\\N", "-", "?", "“q”",
+]  # fmt: skip
+
+
+def test_a_film_table_reads_back_equal_from_csv(tmp_path):
+    """Cells that a spreadsheet program takes for formulas stay as they are, too."""
+    rows = [
+        FILM | {"id": n, "title": text, "overview": f"{text} A thief and {text}", "tagline": text,
+                "genres": ["Crime", f"{text}x" if text.isprintable() else "War"], "cast": [text, "Al"],
+                "vote_average": 7.5, "runtime": 100.0 + n}
+        for n, text in enumerate(ODD_TEXTS)
+    ]  # fmt: skip
+    films = check_films(pd.DataFrame(rows, dtype=object))
+    films.to_csv(tmp_path / "a.csv", index=False)
+    again = read(tmp_path / "a.csv")
+    pd.testing.assert_frame_equal(films, again[films.columns], check_like=False)
+    assert {"=1+1", "+cmd", "-2", "@x"} <= set(again["title"])
 
 
 MFLIX = {

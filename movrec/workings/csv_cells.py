@@ -9,6 +9,7 @@ import csv
 import io
 import itertools
 import re
+import sys
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -17,46 +18,68 @@ import pandas as pd
 
 from .core import CONTROL, UNDECODABLE, CatalogueError
 from .encodings import as_windows_1252, not_utf8, open_text
-from .limits import check_file_limit
+from .limits import FILES, check_file_limit
 from .request import HEADER_WITHIN, Request, chunk_of, header_row, no_header
 
 # %% auto #0
 __all__ = ['DELIMITERS', 'csv_records', 'find_header', 'csv_chunks']
 
 # %% ../../nbs/workings/01_csv_cells.ipynb #csv-cells-long-code
-_LONGEST_LINE = 1 << 25  # characters: a line that is longer is no line of a table
+_A_LINE = 64  # characters that take as long to read as the beginning of a line
+_IN_VAIN = 1 << 26  # characters that may be read in vain, and as many more as the file has
 
 
 class _LongRecords:
-    """Reads records again that have a very long cell, and no more than a certain number of characters."""
+    """Reads records to their ends that are very long, and not much in vain.
+
+    Parameters
+    ----------
+    delimiter : str
+        What stands between cells.
+    width : int
+        How many cells a record has.
+
+    Attributes
+    ----------
+    left : int
+        How many characters may still be read in vain.
+    """
 
     def __init__(self, delimiter: str, width: int) -> None:
         self.delimiter, self.width = delimiter, width
-        self.left = 4 * _LONGEST_LINE
+        self.left = _IN_VAIN
 
     def read(self, taken: list[str], more: Iterator[str]) -> list[str] | None:
         """Return the record that begins with the lines taken; `taken` grows by the lines it needs."""
-        quotes = sum(line.count('"') for line in taken)
-        while quotes % 2 and self.left > 0:
-            line = next(more, None)
-            if line is None:
-                break
-            taken.append(line)
-            self.left -= len(line)
-            quotes += line.count('"')
-        if quotes % 2:
+        if self.left <= 0:
             return None
-        text = "".join(taken)
-        self.left -= len(text)
-        limit = csv.field_size_limit(len(text) + 1)
+        begun = list(taken)
+        taken.clear()
+        longest = FILES["row bytes"] or sys.maxsize
+        size = cost = 0
+
+        def lines() -> Iterator[str]:
+            nonlocal size, cost
+            for line in itertools.chain(begun, more):
+                taken.append(line)
+                size += len(line)
+                cost += len(line) + _A_LINE
+                yield line
+                if size > longest or cost > self.left:
+                    return
+
+        limit = csv.field_size_limit(2**31 - 1)
         try:
-            lines = io.StringIO(text, newline="")
-            records = list(csv.reader(lines, delimiter=self.delimiter, strict=True))
-        except csv.Error:
-            return None
+            record = next(csv.reader(lines(), delimiter=self.delimiter, strict=True), None)
+        except csv.Error:  # a quote within a cell, or none at its end
+            record = None
         finally:
             csv.field_size_limit(limit)
-        return records[0] if len(records) == 1 and len(records[0]) == self.width else None
+            taken += begun[len(taken) :]
+        if record is not None and len(record) == self.width:
+            return record
+        self.left -= cost
+        return None
 
 # %% ../../nbs/workings/01_csv_cells.ipynb #csv-cells-otherwise-code
 def _otherwise(line: str, delimiter: str, width: int) -> list[str] | None:
@@ -76,7 +99,7 @@ def _otherwise(line: str, delimiter: str, width: int) -> list[str] | None:
     return None
 
 # %% ../../nbs/workings/01_csv_cells.ipynb #bfc95e46
-_FARTHEST, _NEAREST = 1 << 18, 1 << 13  # characters that a quote may reach
+_FARTHEST, _NEAREST = 1 << 18, 1 << 13  # characters that a quote may reach, however it ends
 
 
 def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterator[list[str] | None]:
@@ -104,8 +127,8 @@ def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterato
     taken: list[str] = []  # the lines of the present record
     waiting: deque[str] = deque()  # lines that have to be read again
     long_records = _LongRecords(delimiter, width)
-    # How far a quote may reach: less and less far, where again and again one is not closed, so that
-    # a file of such quotes takes no time that grows with its square.
+    # How far a quote may reach without being looked at closely: less and less far, where again and
+    # again one is not closed, so that a file of such quotes takes no time that grows with its square.
     reach, size, is_cut = _FARTHEST, 0, False
 
     def next_lines() -> Iterator[str]:
@@ -133,12 +156,14 @@ def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterato
         except StopIteration:
             return
         except csv.Error:  # a cell without end, or a very long one
+            record, is_cut = None, True
+        if is_cut:
             record = long_records.read(taken, untaken())
+            reader = csv.reader(next_lines(), delimiter=delimiter)
             if record is not None:
-                reader = csv.reader(next_lines(), delimiter=delimiter)
                 yield record
                 continue
-        if len(taken) > 1 and (record is None or is_cut or "".join(taken).count('"') % 2):
+        if is_cut or (len(taken) > 1 and "".join(taken).count('"') % 2):
             reach = max(reach // 2, _NEAREST)
             waiting.extendleft(reversed(taken[1:]))
             reader = csv.reader(next_lines(), delimiter=delimiter)
@@ -147,8 +172,7 @@ def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterato
             record = _otherwise(taken[0], delimiter, width) or record
         elif len(taken) > 1:
             reach = min(reach * 2, _FARTHEST)
-        if is_cut and len(taken) == 1:
-            reader = csv.reader(next_lines(), delimiter=delimiter)
+        long_records.left += len(taken[0])
         if record is None or any(record):
             yield record
 
@@ -230,19 +254,26 @@ _RETURN = re.compile(r"\r(?!\n|$)")
 
 def _bounded_lines(text: io.TextIOWrapper, source: str) -> Iterator[str]:
     """Yield lines; one without an end is not read to it, and a return within a line is a blank."""
-    number = 0
-    while line := text.readline(_LONGEST_LINE):
+    number, longest = 0, FILES["row bytes"] or sys.maxsize - 1
+    while line := text.readline(longest + 1):
         number += 1
-        if number % 65_536 == 0:
+        if number % 4_096 == 0:
             check_file_limit("rows", number, source)
         if "\r" in line[:-2]:
             line = _RETURN.sub(" ", line)
-        if len(line) == _LONGEST_LINE and not line.endswith("\n"):
+        if len(line) > longest:
             raise CatalogueError(
-                f"{source} has a line of more than {_LONGEST_LINE:,} characters, so it is neither a CSV "
-                "nor a Parquet file: give a table with a line a film."
+                f"{source} has a line of more than {longest:,} characters, the limit 'row bytes' of "
+                "movrec.workings.limits.FILES, so it is neither a CSV nor a Parquet file: give a table with "
+                "a line a film."
             )
         yield line
+
+
+def _check_width(line: str, source: str) -> None:
+    """Raise where a line among the first has more cells than a table has columns."""
+    if len(line) > (FILES["columns"] or len(line)):
+        check_file_limit("columns", max(map(line.count, DELIMITERS)), source)
 
 
 def csv_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.DataFrame]:
@@ -277,6 +308,7 @@ def csv_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Data
         numbers: list[int] = []
         for number, line in enumerate(lines, start=1):
             if line.strip():
+                _check_width(line, request.source)
                 head.append(line)
                 numbers.append(number)
             if len(head) == 1 and request.fits(_row(line, ",")):
@@ -286,7 +318,6 @@ def csv_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Data
         if not head:
             raise CatalogueError(f"{request.source} is empty: get the file again.")
         header, delimiter, place = find_header(head, request)
-        check_file_limit("columns", len(header), request.source)
         layout = request.take(header)
         if place and not _SEP_LINE.fullmatch(head[0]):
             request.notices.append(f"the names of the columns stand in line {numbers[place]}")

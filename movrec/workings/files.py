@@ -24,7 +24,7 @@ from .csv_cells import csv_chunks
 from .encodings import TextCheck, check_encoding
 from .json_cells import json_chunks
 from .layouts import KAGGLE, Layout
-from .limits import check_file_limit, enough_memory
+from .limits import check_file_limit, check_unpacked, enough_memory
 from .packing import address_of, check_file, fetch, unpacked, what_else
 from .request import Request
 from movrec.workings.typed_cells import (
@@ -180,14 +180,18 @@ def _get(address: str, progress: bool, request: Request) -> Iterator[pd.DataFram
         yield from _read(fetch(address, Path(folder), progress), progress, request)
 
 
+def _characters(cells: list[object]) -> int:
+    """Return how much text there is in some cells."""
+    return sum(len(cell) for cell in cells if isinstance(cell, str))
+
+
 def _read(path: str | os.PathLike[str], progress: bool, request: Request) -> Iterator[pd.DataFrame]:
     """Yield the chunks of a file, with its text mended and its rows numbered."""
     path = check_file(path)
-    source = request.source
-    bar = progress_bar(
-        total=path.stat().st_size, description=f"Reading {source}", unit="B", show=progress
-    )
-    rows, text = 0, TextCheck()
+    source, size = request.source, path.stat().st_size
+    check_file_limit("bytes", size, source)
+    bar = progress_bar(total=size, description=f"Reading {source}", unit="B", show=progress)
+    rows, characters, text = 0, 0, TextCheck()
     try:
         with (
             enough_memory(source),
@@ -200,6 +204,8 @@ def _read(path: str | os.PathLike[str], progress: bool, request: Request) -> Ite
                 cells.index = pd.RangeIndex(rows, rows + len(cells))
                 rows += len(cells)
                 check_file_limit("rows", rows, source)
+                characters += sum(_characters(column.tolist()) for _, column in cells.items())
+                check_unpacked(characters, size, source)
                 yield text.mend(cells)
     except PermissionError as error:
         raise CatalogueError(f"{path} may not be read: change its permissions.") from error

@@ -9,6 +9,7 @@ import io
 import itertools
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ import pandas as pd
 from .core import CatalogueError, first_line
 from .encodings import open_text
 from .layouts import MISSHAPEN, Layout
+from .limits import FILES, check_file_limit
 from .request import HEADER_WITHIN, Request
 
 # %% auto #0
@@ -118,10 +120,6 @@ def records_in(value: Any, request: Request, depth: int = 2) -> list[Any] | None
     return max((found for found in lists if found), key=len, default=None)
 
 # %% ../../nbs/workings/01_json_cells.ipynb #json-cells-chunks-code
-_LARGEST = 1 << 30  # characters of a file that is not a line a film
-_LONGEST_LINE = 1 << 25
-
-
 def _line_record(line: str) -> Any:
     try:
         return json.loads(line)
@@ -162,25 +160,24 @@ def _parse_whole(text: str, request: Request) -> list[Any]:
 
 def _records(text: io.TextIOWrapper, request: Request) -> Iterator[Any]:
     """Yield the records of a JSON file of any shape."""
+    most, longest = FILES["whole bytes"] or sys.maxsize - 1, FILES["row bytes"] or sys.maxsize - 1
     first = ""
     while not first.strip():
-        first = text.readline(_LONGEST_LINE)
+        first = text.readline(longest + 1)
         if not first:
             raise CatalogueError(f"{request.source} is empty: get the file again.")
-    second = text.readline(_LONGEST_LINE)
+    second = text.readline(longest + 1)
     if first.lstrip().startswith("{") and isinstance(_line_record(first), dict) and second.strip():
         yield _line_record(first)
         while second:
             if second.strip():
                 yield _line_record(second)
-            second = text.readline(_LONGEST_LINE)
+            second = text.readline(longest + 1)
+            check_file_limit("row bytes", len(second), request.source)
         return
-    rest = text.read(_LARGEST)
-    if len(rest) == _LARGEST:
-        raise CatalogueError(
-            f"{request.source} is too large for one JSON value: write an object a line."
-        )
-    yield from _parse_whole((first + second + rest).strip(), request)
+    whole = first + second + text.read(max(0, most - len(first) - len(second)) + 1)
+    check_file_limit("whole bytes", len(whole), request.source)
+    yield from _parse_whole(whole.strip(), request)
 
 # %% ../../nbs/workings/01_json_cells.ipynb #json-cells-door
 def json_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.DataFrame]:

@@ -17,7 +17,7 @@ from .core import UNDECODABLE, CatalogueError, ParameterError, quoted, shorten
 
 # %% auto #0
 __all__ = ['MOST_TITLE', 'MOST_TEXT', 'MOST_LISTED', 'MOST_VOTES', 'FILES', 'check_text', 'check_list', 'check_file_limit',
-           'enough_memory', 'BoundedCache']
+           'check_unpacked', 'enough_memory', 'BoundedCache']
 
 # %% ../../nbs/workings/00_limits.ipynb #l1m1ts01
 MOST_TITLE = 500  # characters of a title, a genre, a language, some words to have more of
@@ -120,10 +120,21 @@ def check_list(name: str, value: Any, of: str, most: int = MOST_LISTED) -> list[
 
 # %% ../../nbs/workings/00_limits.ipynb #l1m1ts-files-code
 FILES: dict[str, int | None] = {
-    "bytes": 8 * 2**30,  # of a file, unpacked
-    "row bytes": 32 * 2**20,  # of a row; characters, where it is text
+    "bytes": 8 * 2**30,  # of a file, unpacked; characters, of its text
+    "row bytes": 32 * 2**20,  # of a row; characters, of its text
+    "whole bytes": 2**30,  # of what is read as a whole: a JSON value, a spreadsheet
+    "times packed": 100,  # as large as a file may become that is packed, beyond 8 MiB
     "columns": 10_000,
     "rows": 20_000_000,
+}
+_FREELY = 8 * 2**20  # bytes that may come out of a packed file of any size
+_WORDS = {
+    "bytes": "{:,} bytes",
+    "row bytes": "{:,} characters in a row",
+    "whole bytes": "{:,} bytes that have to be read as a whole",
+    "times packed": "{:,} times what its size lets expect",
+    "columns": "{:,} columns",
+    "rows": "{:,} rows",
 }
 
 
@@ -132,8 +143,8 @@ def check_file_limit(what: str, found: int, source: str) -> None:
 
     Parameters
     ----------
-    what : {"bytes", "row bytes", "columns", "rows"}
-        Which limit.
+    what : str
+        Which limit: a key of `FILES`.
     found : int
         How many there are, so far.
     source : str
@@ -153,11 +164,39 @@ def check_file_limit(what: str, found: int, source: str) -> None:
     """
     most = FILES[what]
     if most is not None and found > most:
-        words = "bytes in a row" if what == "row bytes" else what
         raise CatalogueError(
-            f"{source} holds more than {most:,} {words}, the limit {what!r} of "
+            f"{source} holds more than {_WORDS[what].format(most)}, the limit {what!r} of "
             "movrec.workings.limits.FILES: take the films out that you want, or lift the limit."
         )
+
+
+def check_unpacked(found: int, packed: int, source: str) -> None:
+    """Raise where a file holds more than its size lets expect, or more than any file may.
+
+    Parameters
+    ----------
+    found : int
+        Bytes that came out of it, so far.
+    packed : int
+        Bytes that it has.
+    source : str
+        What the file is called.
+
+    Raises
+    ------
+    CatalogueError
+        There are more.
+
+    Examples
+    --------
+    >>> check_unpacked(found=10**9, packed=10**6, source="films.csv.gz")
+    Traceback (most recent call last):
+        ...
+    movrec.workings.core.CatalogueError: films.csv.gz holds more than 100 times what its size lets...
+    """
+    check_file_limit("bytes", found, source)
+    if found > _FREELY:
+        check_file_limit("times packed", -(-found // max(1, packed)), source)
 
 
 @contextmanager

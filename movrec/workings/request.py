@@ -20,6 +20,7 @@ from movrec.workings.columns import (
 )
 from .core import MovrecError, shorten
 from .layouts import MISSHAPEN, Layout, find_layout
+from .limits import check_file_limit
 
 # %% auto #0
 __all__ = ['HEADER_WITHIN', 'Request', 'header_row', 'no_header', 'chunk_of']
@@ -81,6 +82,7 @@ class Request:
 
     def take(self, names: Sequence[str]) -> Layout:
         """Return the layout of a file with these columns, or raise CatalogueError."""
+        check_file_limit("columns", len(names), self.source)
         if self.layout is None:
             self.layout = find_layout(names, self.source, self.columns)
         else:

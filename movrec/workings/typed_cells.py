@@ -11,9 +11,11 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .core import CatalogueError, first_line
+from .limits import FILES, check_file_limit, check_unpacked
 from .request import Request, chunk_of, header_row
 
 # %% auto #0
@@ -57,6 +59,44 @@ def _batches(content: io.BufferedReader, request: Request) -> Iterator[Any]:
     table = table.select([name for name in table.column_names if name in layout.wanted])
     yield from table.to_batches(max_chunksize=request.chunk_size)
 
+# %% ../../nbs/workings/01_typed_cells.ipynb #typed-cells-arrow-door
+def _text_size(column: Any, source: str) -> int:
+    """Return how many bytes an Arrow column has when nothing in it is said in short."""
+    import pyarrow
+    import pyarrow.compute
+
+    kind = column.type
+    if pyarrow.types.is_dictionary(kind):
+        if not pyarrow.types.is_string(kind.value_type):
+            return _text_size(column.dictionary_decode(), source)
+        lengths = pyarrow.compute.binary_length(column.dictionary)
+        return int(pyarrow.compute.sum(lengths.take(column.indices)).as_py() or 0)
+    if pyarrow.types.is_string_view(kind) or pyarrow.types.is_binary_view(kind):
+        views = np.frombuffer(column.buffers()[1], np.int32).reshape(-1, 4)
+        return int(
+            views[column.offset : column.offset + len(column), 0].clip(0).sum(dtype=np.int64)
+        )
+    if pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind):
+        return _text_size(column.flatten(), source)
+    if pyarrow.types.is_struct(kind):
+        return sum(_text_size(part, source) for part in column.flatten())
+    if pyarrow.types.is_nested(kind) or pyarrow.types.is_run_end_encoded(kind):
+        raise CatalogueError(f"{source} has a column of the type {kind}: save it as text or lists.")
+    return int(column.nbytes)
+
+
+def _pieces(batch: Any, source: str) -> Iterator[Any]:
+    """Yield a record batch in pieces none of which has more text than a row may have."""
+    size = sum(_text_size(column, source) for column in batch.columns)
+    if size <= (FILES["row bytes"] or size):
+        yield batch
+        return
+    if len(batch) == 1:
+        check_file_limit("row bytes", size, source)
+    half = len(batch) // 2
+    yield from _pieces(batch.slice(0, half), source)
+    yield from _pieces(batch.slice(half), source)
+
 
 def arrow_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.DataFrame]:
     """Yield the wanted values of a Parquet, Feather or Arrow file, chunk by chunk; as `csv_chunks`.
@@ -73,8 +113,9 @@ def arrow_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Da
     is_parquet = content.peek(4)[:4] == PARQUET_MARK
     try:
         for batch in _batches(content, request):
-            columns = {name: _values(batch.column(name)) for name in batch.schema.names}
-            yield pd.DataFrame(columns, dtype=object)
+            for piece in _pieces(batch, request.source):
+                columns = {name: _values(piece.column(name)) for name in piece.schema.names}
+                yield pd.DataFrame(columns, dtype=object)
     except CatalogueError:
         raise
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
@@ -85,7 +126,6 @@ def arrow_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Da
 
 # %% ../../nbs/workings/01_typed_cells.ipynb #typed-cells-sheet-code
 SHEET_MARKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_LARGEST_SHEET = 1 << 30  # bytes, unpacked
 _BY_HAND = "save its table as CSV UTF-8 (in Excel: Save As, CSV UTF-8)"
 
 
@@ -100,8 +140,9 @@ def _sheets(data: bytes, source: str) -> dict[str, pd.DataFrame]:
     try:
         if data.startswith(b"PK"):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                if sum(member.file_size for member in archive.infolist()) > _LARGEST_SHEET:
-                    raise CatalogueError(f"{source} is a very large spreadsheet: {_BY_HAND}.")
+                unpacked = sum(member.file_size for member in archive.infolist())
+                check_file_limit("whole bytes", unpacked, source)
+                check_unpacked(unpacked, len(data), source)
         options: dict[str, Any] = {"header": None, "dtype": object, "na_filter": False}
         return pd.read_excel(io.BytesIO(data), None, engine=there[0], **options)
     except CatalogueError:
@@ -123,7 +164,8 @@ def sheet_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Da
         ...
     movrec.workings.core.CatalogueError: films.xlsx is a spreadsheet...
     """
-    data = content.read(_LARGEST_SHEET)
+    data = content.read((FILES["whole bytes"] or -2) + 1)
+    check_file_limit("whole bytes", len(data), request.source)
     sheets = {name: sheet for name, sheet in _sheets(data, request.source).items() if len(sheet)}
     if not sheets:
         raise CatalogueError(
