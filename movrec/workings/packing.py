@@ -28,7 +28,7 @@ from movrec.workings.core import (
     progress_bar,
     shorten,
 )
-from .limits import check_file_limit
+from .limits import check_unpacked
 
 # %% auto #0
 __all__ = ['KAGGLE_FILE', 'check_file', 'address_of', 'fetch', 'zip_names', 'unpacked', 'what_else']
@@ -234,10 +234,10 @@ def _zip_member(archive: zipfile.ZipFile, source: str) -> str:
 
 # %% ../../nbs/workings/01_packing.ipynb #packing-counted
 class _Counted(io.RawIOBase):
-    """What comes out of a packed file, as far as the limit for files."""
+    """What comes out of a packed file, as far as the limits for files."""
 
-    def __init__(self, content: io.BufferedReader, source: str) -> None:
-        self._content, self._source, self._read = content, source, 0
+    def __init__(self, content: io.BufferedReader, packed: int, source: str) -> None:
+        self._content, self._packed, self._source, self._read = content, packed, source, 0
 
     def readable(self) -> bool:
         return True
@@ -254,13 +254,20 @@ class _Counted(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         data = self._content.read1(len(buffer))
         self._read += len(data)
-        check_file_limit("bytes", self._read, self._source)
+        check_unpacked(self._read, self._packed, self._source)
         buffer[: len(data)] = data
         return len(data)
 
 
-def _counted(content: io.BufferedReader, source: str) -> io.BufferedReader:
-    return io.BufferedReader(_Counted(content, source), 1 << 16)
+def _counted(content: Any, packed: int, source: str) -> io.BufferedReader:
+    return io.BufferedReader(_Counted(io.BufferedReader(content), packed, source), 1 << 16)
+
+
+def _size_of(raw: io.BufferedReader) -> int:
+    """Return how many bytes a file has, from its beginning, where it is left."""
+    size = raw.seek(0, io.SEEK_END)
+    raw.seek(0)
+    return size
 
 # %% ../../nbs/workings/01_packing.ipynb #0b691f7c
 _ZIP = b"PK"
@@ -284,20 +291,21 @@ def _open_packed(
     raw: io.BufferedReader, source: str, stack: ExitStack, member: str | None
 ) -> io.BufferedReader:
     """Return the content of a file that may be packed up to three times."""
+    packed = _size_of(raw)
     for _ in range(4):
         mark = raw.peek(8)[:8]
         opener = next(
             (opener for begin, opener in _OPENERS.items() if mark.startswith(begin)), None
         )
         if opener is not None:
-            raw = io.BufferedReader(stack.enter_context(opener(raw)))
+            raw = _counted(stack.enter_context(opener(raw)), packed, source)
         elif mark[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
             archive = stack.enter_context(zipfile.ZipFile(raw))
             if _is_spreadsheet(archive):
                 raw.seek(0)
                 return raw
             name = _zip_member(archive, source) if member is None else member
-            raw = io.BufferedReader(stack.enter_context(archive.open(name)))  # type: ignore[arg-type]
+            raw = _counted(stack.enter_context(archive.open(name)), packed, source)
         else:
             return raw
     raise CatalogueError(f"{source} is packed again and again: unpack it first.")
@@ -336,8 +344,7 @@ def unpacked(
     """
     try:
         with ExitStack() as stack:
-            content = _open_packed(raw, source, stack, member)
-            yield content if content is raw else _counted(content, source)
+            yield _open_packed(raw, source, stack, member)
     except MovrecError:
         raise
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
