@@ -288,6 +288,7 @@ def test_torch_is_left_as_it_was_found(data):
         torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_another_process_with_other_threads_gets_the_same(data, tmp_path):
     program = f"""
 import sys

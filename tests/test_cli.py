@@ -648,6 +648,7 @@ def test_a_log_holds_no_progress_bar(folder, tmp_path):
         assert litter not in log
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are Unix")
 @pytest.mark.parametrize("quiet", [False, True])
 def test_progress_bars_show_on_a_terminal_unless_they_are_not_wanted(folder, tmp_path, quiet):
@@ -802,6 +803,7 @@ def test_a_folder_that_may_not_be_written(movrec, monkeypatch):
     assert "attic/model" in err and "Permission denied" in err
 
 
+@pytest.mark.slow
 def test_a_letter_that_the_terminal_lacks(folder):
     twice = "main(['recommend', 'WALL·E']); print('JSON:'); main(['recommend', 'WALL·E', '--json'])"
     done = subprocess.run(
@@ -816,6 +818,7 @@ def test_a_letter_that_the_terminal_lacks(folder):
     assert len(json.loads(films)) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="a Unix shell's pipe")
 def test_whoever_reads_the_pipe_may_leave(folder):
     read, write = os.pipe()
@@ -855,6 +858,7 @@ def test_interrupted(folder, tmp_path):
     assert os.listdir(tmp_path) == ["films.csv"], "nothing half-built is left"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are Unix")
 @pytest.mark.parametrize("variables, styled", [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_color_on_a_terminal_unless_it_is_not_wanted(folder, variables, styled):

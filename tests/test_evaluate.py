@@ -704,6 +704,7 @@ def test_compare_judges_every_method_in_one_table(small_recommender):
         compare(films.head(50), recommender=small_recommender, progress=False)
 
 
+@pytest.mark.slow
 def test_genre_report_has_its_figures_from_unseen_films(small_films):
     seen = []
 

@@ -1123,6 +1123,7 @@ def test_nothing_is_pickled(small_model):
             assert file.read_bytes()[:2] not in {b"\x80\x03", b"\x80\x04", b"\x80\x05"}
 
 
+@pytest.mark.slow
 def test_nothing_is_printed(small_films, tmp_path):
     small_films.head(60).to_parquet(tmp_path / "films.parquet")
     script = textwrap.dedent("""
