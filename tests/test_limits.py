@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from movrec import MovrecError, ParameterError, Recommender
-from movrec.workings import text, words
+from movrec.workings import text, word_vectors
 from movrec.workings.core import ModelError, QueryError, check_real, check_whole, quoted
 from movrec.workings.limits import (
     MOST_LISTED,
@@ -228,11 +228,11 @@ def test_what_is_remembered_is_counted_in_bytes():
     for number in range(1000):
         remembered.get(f"{number} " * 1000, lambda: ("a", "b"))
         assert sum(map(len, [*remembered._new, *remembered._old])) < 100_000
-    for cache in (text._KNOWN_TOKENS, words._KNOWN_STEMS):
+    for cache in (text._KNOWN_TOKENS, word_vectors._KNOWN_STEMS):
         assert cache._half <= 50_000_000
-    before = words._known_stem.cache_info().currsize
-    words.stems(" ".join("x" * n for n in range(61, 100)))
-    assert words._known_stem.cache_info().currsize == before
+    before = word_vectors._known_stem.cache_info().currsize
+    word_vectors.stems(" ".join("x" * n for n in range(61, 100)))
+    assert word_vectors._known_stem.cache_info().currsize == before
 
 
 # ---- other processes -----------------------------------------------------------------------------
