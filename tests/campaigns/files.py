@@ -1,4 +1,7 @@
-"""12,000 mutated files of films and of ratings: a table or one of movrec's errors, soon."""
+"""12,000 mutated files of films and of ratings: a table or one of movrec's errors, soon.
+
+Every third table of films is written as CSV and has to read back equal.
+"""
 
 import bz2
 import gzip
@@ -59,9 +62,9 @@ def mutated(data, chance):
 def attempt(read, tally, what):
     from movrec import MovrecError
 
-    start = time.monotonic()
+    start, table = time.monotonic(), None
     try:
-        read()
+        table = read()
         outcome, fault = "a table", ""
     except MovrecError as error:
         outcome, fault = type(error).__name__, ""
@@ -72,6 +75,25 @@ def attempt(read, tally, what):
     if time.monotonic() - start > SLOW:
         outcome, fault = "slow", f"{what}: {time.monotonic() - start:.1f} s"
     tally.add(outcome, fault)
+    return table
+
+
+def read_back(films, path, tally, what):
+    """Write a film table as CSV, read it, and compare."""
+    from movrec import read_movies
+
+    films.to_csv(path, index=False)
+    try:
+        again = read_movies(path, progress=False)
+        for column in films:
+            there, back = films[column].map(repr).tolist(), again[column].map(repr).tolist()
+            assert there == back, (
+                column,
+                next(pair for pair in zip(there, back) if len({*pair}) > 1),
+            )
+        tally.add("read back equal")
+    except Exception as error:
+        tally.add("FAULT read back otherwise", f"{what}: {error!r}")
 
 
 def main(share=1.0):
@@ -93,11 +115,10 @@ def main(share=1.0):
             ending = chance.choice(list(kinds))
             path = Path(folder) / f"films.{ending}"
             path.write_bytes(mutated(kinds[ending], chance))
-            attempt(
-                lambda path=path: read_movies(path, progress=False),
-                tally,
-                f"films {number} {ending}",
-            )
+            what = f"films {number} {ending}"
+            films = attempt(lambda path=path: read_movies(path, progress=False), tally, what)
+            if films is not None and number % 3 == 0:
+                read_back(films, Path(folder) / "again.csv", tally, what)
         for number in range(int(3_000 * share)):
             chance = random.Random(number)
             path = Path(folder) / chance.choice(["r.csv", "r.csv.gz", "r.zip"])
