@@ -504,7 +504,7 @@ def _app(
     else:
         say(f"There is no model in {model} yet: one of the sample catalogue is built first.")
         _read_and_build(None, model, quiet, make_console())
-    token = token_for(host) if token is None else token
+    token = token_for(host, token)
     say(f"The search box is at {page_address(host, port, token)} (Ctrl-C ends it).")
     who: dict[str, Any] = {"token": token, "names": names or [], "most_visitors": visitors}
     raise typer.Exit(serve(model, host=host, port=port, open_browser=not no_browser, **who))

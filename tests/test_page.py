@@ -217,9 +217,10 @@ def page(small_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     port = check_page("localhost", 0)
     command = [*START, "app", "--model", str(small_model), "--no-browser", "--port", str(port)]
-    command += ["--token", TOKEN, "--visitors", "2"]
+    command += ["--visitors", "2"]
     address = f"http://localhost:{port}/"
-    with server(command, address, folder / "log", cwd=folder) as process:
+    word = {"MOVREC_TOKEN": TOKEN}
+    with server(command, address, folder / "log", cwd=folder, extra_environment=word) as process:
         yield SimpleNamespace(process=process, address=address, log=folder / "log", folder=folder)
 
 
@@ -312,6 +313,11 @@ def test_a_visitor_runs_no_code_and_leaves_no_process_behind(page, tmp_path):
     assert "2 people are looking at this page" in texts[2][1]
     kernels = children(voila)
     assert len(kernels) == 2
+    for process in (page.process.pid, voila, *kernels):
+        assert TOKEN not in Path(f"/proc/{process}/cmdline").read_text()
+        assert (
+            process == page.process.pid or TOKEN not in Path(f"/proc/{process}/environ").read_text()
+        )
     kernel = re.search(r'"kernelId"[^0-9a-f]*([0-9a-f-]{36})', texts[1][1])[1]
     asyncio.run(ask_to_execute(page.address, kernel, cookie, tmp_path / "written"))
     assert not (tmp_path / "written").exists()

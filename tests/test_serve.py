@@ -1,5 +1,7 @@
 """The page that `movrec app` serves, without a browser; and how a server ends."""
 
+import io
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +13,7 @@ from browser_helpers import free_port, server
 
 from movrec.workings.core import MovrecError, ParameterError
 from movrec.workings.processes import run_server
-from movrec.workings.serve import serve, write_page
+from movrec.workings.serve import serve, token_for, write_page
 
 START = [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())"]
 
@@ -50,6 +52,45 @@ def test_the_page_shows_the_box_of_the_model(small_model, tmp_path, monkeypatch)
     monkeypatch.setenv("MOVREC_PAGE_MODEL", str(small_model))
     exec(page.cells[0].source, {})
     assert [type(box).__name__ for box in shown] == ["SearchBox"]
+
+
+@pytest.mark.parametrize("how", ["variable", "asked for", "through stdin"])
+def test_a_chosen_word_is_in_no_command_line(small_model, capsys, monkeypatch, how):
+    pytest.importorskip("voila")
+    from movrec.cli import main
+
+    started = []
+
+    def run_server(command, folder, environment, **_):
+        settings = json.loads((folder / "settings.json").read_text())
+        started.append((command, environment, settings))
+        return 0
+
+    monkeypatch.setattr("movrec.workings.serve.run_server", run_server)
+    command = ["app", "--model", str(small_model), "--port", "0"]
+    if how == "variable":
+        monkeypatch.setenv("MOVREC_TOKEN", "my secret")
+    else:
+        command += ["--token", "-"]
+        typed = io.StringIO("my secret\n")
+        typed.isatty = lambda: how == "asked for"
+        monkeypatch.setattr("sys.stdin", typed)
+        monkeypatch.setattr("getpass.getpass", lambda prompt: "my secret")
+    assert main(command) == 0
+    [(given, environment, settings)] = started
+    assert settings["token"] == "my secret"
+    assert not any("secret" in text for text in [*given, *environment, *environment.values()])
+    assert settings["open"].startswith("file:")  # nor in the browser's
+    assert "?token=my%20secret" in "".join(capsys.readouterr())
+
+
+def test_the_help_says_who_can_see_a_word_that_is_typed(capsys):
+    from movrec.cli import main
+
+    assert main(["app", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Other users" in said and "MOVREC_TOKEN" in said
+    assert token_for("localhost", typed="mine") == "mine" and token_for("::1") is None
 
 
 def test_a_damaged_model_is_told_before_a_page_opens(tmp_path, capsys):

@@ -7,6 +7,7 @@ __all__ = ['PAGE_MODEL', 'MOST_VISITORS', 'write_page', 'write_settings', 'check
            'clear_leftovers', 'serve']
 
 # %% ../../nbs/workings/09_serve.ipynb #3eecc532
+import getpass
 import html
 import importlib.util
 import json
@@ -22,6 +23,7 @@ from urllib.parse import quote
 
 from .core import MovrecError, ParameterError, check_whole, first_line, quoted
 from .gate import is_loopback
+from .options import TOKEN_VARIABLE
 from .processes import run_server
 
 # %% ../../nbs/workings/09_serve.ipynb #f956c044
@@ -152,13 +154,16 @@ def check_page(host: str, port: int) -> int:
     return found
 
 # %% ../../nbs/workings/09_serve.ipynb #serve-door-code
-def token_for(host: str) -> str | None:
+def token_for(host: str, typed: str | None = None) -> str | None:
     """Return what a visitor has to know: nothing on this computer, else a word drawn by chance.
 
     Parameters
     ----------
     host : str
         The address to listen at.
+    typed : str, optional
+        A word that somebody has chosen; a dash asks for it where nobody sees it, or takes the first
+        line of stdin where that is no terminal.
 
     Returns
     -------
@@ -170,6 +175,10 @@ def token_for(host: str) -> str | None:
     >>> token_for("localhost") is None
     True
     """
+    if typed == "-":
+        return (getpass.getpass("The word: ") if sys.stdin.isatty() else sys.stdin.readline()).strip()
+    if typed is not None:
+        return typed
     # Whoever can reach this computer could get in.
     return None if is_loopback(host) else secrets.token_urlsafe(16)
 
@@ -292,6 +301,7 @@ def serve(
         aside = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), name)
         where = {PAGE_MODEL: str(Path(model).expanduser().resolve())}
         environment = {**os.environ, **aside, **where}
+        environment.pop(TOKEN_VARIABLE, None)  # the gate alone has to know it
         return run_server(command, patience=2, folder=folder, environment=environment)
 
 
