@@ -9,7 +9,6 @@ __all__ = ['evaluate', 'refuse_leaks', 'compare']
 import time
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from movrec.workings.contenders import (
 from .workings.core import ParameterError, check_whole, progress_bar
 from .workings.judgements import Judgements, known_item
 from .workings.measures import DEFAULT_BOOTSTRAP, Bootstrap, Measure
+from .workings.places import temporary_folder
 from .workings.sources import as_keyword_table, as_rating_table
 from .workings.weights import Weights, resolve_weights
 
@@ -237,9 +237,9 @@ def compare(
     generator = np.random.default_rng(bootstrap.random_state)
     queries = generator.choice(len(films), min(n_queries, len(films)), replace=False)
     rows: dict[str, dict[str, float]] = {}
-    with TemporaryDirectory() as folder:
+    with temporary_folder("compare") as folder:
         seed = bootstrap.random_state
-        steps = contender_steps(films, recommender, extra or {}, Path(folder), seed)
+        steps = contender_steps(films, recommender, extra or {}, folder, seed)
         steps += [minilm_contenders] if pretrained else []
         for fit in progress_bar(steps, description="Comparing", unit="method", show=progress):
             start = time.perf_counter()

@@ -21,7 +21,8 @@ from browser_helpers import server
 
 from movrec.workings.core import ParameterError
 from movrec.workings.gate import COOKIE, Gate, is_loopback, name_in
-from movrec.workings.serve import check_page, clear_leftovers, page_address, serve, write_settings
+from movrec.workings.places import clear_leftovers
+from movrec.workings.serve import check_page, page_address, serve, write_settings
 
 START = [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())"]
 TOKEN = "a-word-to-know"

@@ -9,7 +9,6 @@ import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
@@ -26,6 +25,7 @@ from .json_cells import json_chunks
 from .layouts import KAGGLE, Layout
 from .limits import check_file_limit, check_unpacked, enough_memory
 from .packing import address_of, check_file, fetch, unpacked, what_else
+from .places import temporary_folder
 from .request import Request
 from movrec.workings.typed_cells import (
     ARROW_MARKS,
@@ -141,6 +141,7 @@ def read_cells(
 
     Examples
     --------
+    >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     file = Path(folder) / "films.csv"
     ...     _ = file.write_text("Film,Plot,Genre\\nHeat,A thief.,Crime\\nSalt,A spy.,Action")
@@ -176,8 +177,8 @@ class NoRows(CatalogueError):
 
 def _get(address: str, progress: bool, request: Request) -> Iterator[pd.DataFrame]:
     """Yield the chunks of a file on the web."""
-    with TemporaryDirectory() as folder:
-        yield from _read(fetch(address, Path(folder), progress), progress, request)
+    with temporary_folder("download") as folder:
+        yield from _read(fetch(address, folder, progress), progress, request)
 
 
 def _characters(cells: list[object]) -> int:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from .locks import lock_of, locked
 
 # %% auto #0
 __all__ = ['as_path', 'real_place', 'reason', 'check_place', 'sync_folder', 'usual_rights', 'sync_file', 'sync_tree',
-           'whole_file', 'write_file', 'settle', 'new_folder']
+           'whole_file', 'write_file', 'settle', 'new_folder', 'clear_leftovers', 'temporary_folder']
 
 # %% ../../nbs/workings/00_places.ipynb #place-as-path
 def as_path(path: Any, what: str = "The folder") -> Path:
@@ -396,3 +397,60 @@ def new_folder(
         raise ModelError(
             f"{path} cannot be written ({reason(error)}): what was there is as it was."
         ) from error
+
+# %% ../../nbs/workings/00_places.ipynb #place-aside-code
+_ASIDE = re.compile(r"movrec-[a-z]+-([0-9]+)-")
+
+
+def _is_over(process: str) -> bool:
+    """Return True where there is no such process; not where that cannot be known."""
+    if os.name == "nt":  # a signal would end it there
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
+def clear_leftovers() -> None:
+    """Remove the temporary folders of processes of movrec that have ended.
+
+    Examples
+    --------
+    >>> clear_leftovers()
+    """
+    for folder in Path(tempfile.gettempdir()).glob("movrec-*-*-*"):
+        owner = _ASIDE.match(folder.name)
+        with suppress(OSError):
+            if owner and _is_over(owner[1]) and stat.S_ISDIR(folder.lstat().st_mode):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def temporary_folder(kind: str) -> Iterator[Path]:
+    """Give a folder that is gone after the block, and after a kill with the next one.
+
+    Parameters
+    ----------
+    kind : str
+        What it is for, in one word of small letters; a part of its name.
+
+    Yields
+    ------
+    Path
+        The folder.
+
+    Examples
+    --------
+    >>> with temporary_folder("example") as folder:
+    ...     folder.is_dir()
+    True
+    >>> folder.exists()
+    False
+    """
+    clear_leftovers()
+    with tempfile.TemporaryDirectory(prefix=f"movrec-{kind}-{os.getpid()}-") as name:
+        yield Path(name)

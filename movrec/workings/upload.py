@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import ipywidgets as widgets
@@ -16,6 +15,7 @@ import traitlets
 from .cards import error_html, status_html
 from .core import MovrecError
 from .model import Catalogue
+from .places import temporary_folder
 from .profile import Profile, profile_from
 
 # %% auto #0
@@ -101,8 +101,8 @@ class FilmUpload(widgets.VBox):
     def take(self, name: str, content: bytes) -> None:
         """Read a file; what is wrong with it is shown."""
         try:
-            with TemporaryDirectory() as folder:
-                path = Path(folder) / name
+            with temporary_folder("upload") as folder:
+                path = folder / name
                 path.write_bytes(content)
                 found = profile_from(path, self._catalogue)
         except MovrecError as error:
