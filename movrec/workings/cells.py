@@ -199,10 +199,13 @@ _PLACEHOLDERS = frozenset(
         no plot|no plot yet|no plot available|plot not available|plot unknown|plot is unknown
         no synopsis|no synopsis yet|no synopsis available|synopsis not available|add a plot
         no summary|no summary available|no information|no information available|coming soon
+        plot under wraps|plot is under wraps|plot kept under wraps|the plot is currently unknown
         not available|not yet available|to be announced|to be determined|to be confirmed
         unknown|none|null|nan|n/a|na|nil|tba|tbc|tbd|test|lorem ipsum|\\n""",
     )
 )
+_OF_THIS = re.compile(r"(?: has been added)? (?:for|to) this (?:\w+)(?: yet)?$")
+_BEGINNINGS = ("no synopsis information has been added", "no synopsis has been added")
 _STATUS_WORDS = ("released", "rumored", "post production", "in production", "planned", "canceled")
 
 
@@ -218,8 +221,13 @@ def is_placeholder(overview: object) -> bool:
     --------
     >>> is_placeholder("No overview found."), is_placeholder("No man is an island.")
     (True, False)
+    >>> is_placeholder("No description available for this anime.")
+    True
     """
-    return isinstance(overview, str) and len(overview) < 60 and _bare(overview) in _PLACEHOLDERS
+    if not isinstance(overview, str) or len(overview) > 150:
+        return False
+    bare = _bare(overview)
+    return _OF_THIS.sub("", bare) in _PLACEHOLDERS or bare.startswith(_BEGINNINGS)
 
 
 def is_status(overview: object) -> bool:

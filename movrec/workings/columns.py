@@ -13,7 +13,8 @@ from .core import CatalogueError, ParameterError, nearest_name, shorten
 from .genre_cells import is_known_genre
 
 # %% auto #0
-__all__ = ['REQUIRED_COLUMNS', 'USUAL_NAMES', 'squeeze', 'match_columns', 'check_given', 'missing_columns', 'genre_columns']
+__all__ = ['REQUIRED_COLUMNS', 'USUAL_NAMES', 'CAST_COLUMNS', 'squeeze', 'spare_columns', 'match_columns', 'check_given',
+           'missing_columns', 'numbered_columns', 'genre_columns']
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-plain-code
 def squeeze(name: object) -> str:
@@ -40,42 +41,43 @@ title: title movietitle seriestitle filmtitle primarytitle titleenglish englisht
     nazvanie tytul tytuł baslik filmadi 片名 电影名 电影名称 标题 中文名 название фильм タイトル 題名
     作品名 제목 영화명 العنوان
 year: year releaseyear startyear releasedyear yearofrelease yearreleased productionyear movieyear
-    filmyear titleyear yearx releasedate datepublished releasedat originalreleasedate premiered
-    premieredate released date datex firstairdate theatricalrelease jahr erscheinungsjahr annee
-    datedesortie ano anno god rok jaar yil yıl 年份 年 上映年份 上映日期 год 年度 公開年 製作年 公開日
+    filmyear titleyear yearx releasedate datepublished releasedat originalreleasedate aired
+    premiered premieredate released date datex firstairdate theatricalrelease jahr erscheinungsjahr annee
+    datedesortie moviereleasedate releasedatetheaters ano anno god rok jaar yil yıl 年份 年 上映年份 上映日期 год 年度 公開年 製作年 公開日
     연도 개봉일 السنة
 genres: genres genre listedin genrenames genrelist genresname moviegenre moviegenres filmgenre
-    genrename genreids expandedgenres genero generos genere generi gatunek gattung zhanr tur 类型
+    genrename generes genreids expandedgenres genero generos genere generi gatunek gattung zhanr tur 类型
     类别 жанр жанры ジャンル 장르 النوع categories category tags subject kind
 overview: overview fullplot plotsynopsis synopsis sypnopsis storyline plot plotsummary plotoutline
     description story summary moviedescription movieinfo moviesummary moviestory filmdescription
-    shortdescription logline desc plottext wikiplot handlung inhalt inhaltsangabe beschreibung
+    extract shortdescription logline desc plottext wikiplot handlung inhalt inhaltsangabe beschreibung
     resume sinopsis sinopse trama descripcion descricao opis samenvatting konu ozet syuzhet 简介 剧情 剧情简介 介绍 сюжет
     описание あらすじ 줄거리 القصة
-original_title: originaltitle originalname origtitle titleoriginal
-language: language originallanguage origlang lang languages originallang idioma sprache langue
+original_title: originaltitle originalname origtitle titleoriginal alternativename
+language: language originallanguage origlang lang languages originallang idioma sprache langue 语言 язык
 runtime: runtime runtimeminutes runtimemins runtimemin runtimes duration durationmin durationmins
-    durationminutes minutes minute mins length lengthmin lengthminutes runningtime laufzeit duree
-    duracion duracao durata sure
+    durationminutes minutes minute mins length lengthmin lengthminutes runningtime movielength laufzeit
+    duree duracion duracao durata sure 片长 上映時間 時間 상영시간 длительность
 collection: collection belongstocollection collectionname franchise
 tagline: tagline taglines
 vote_average: voteaverage imdbrating averagerating averagevote avgvote avgrating meanvote
     weightedaveragevote ratingaverage imdbscore userrating userscore doubanscore ratingimdb
-    audiencerating ratingvalue 评分 rating score vote
+    audiencerating audiencescore ratingkp ratingvalue nota bewertung 评分 評価 평점 рейтинг التقييم rating score vote
 vote_count: votecount numvotes imdbvotes noofvotes votes numberofvotes numvotedusers totalvotes
     ratingcount ratingscount numratings doubanvotes numberofratings noofpersonsvoted voters
-    userscount
+    userscount scoredby audiencecount votesimdb voteskp votos 评价人数
 popularity: popularity
 imdb_id: imdbid imdbtitleid tconst
 source_id: sourceid
 other_titles: othertitles alternativetitles alternatetitles akas alsoknownas
-directors: directors director directorname directedby regisseur realisateur 导演
-cast: cast actors actor stars starring casts leadactors starcast 主演 演员
-keywords: keywords keyword plotkeywords moviekeywords
-revenue: revenue worldwidegross worldwidelifetimegross grossworldwide grossworldwwide worldwideboxoffice
+directors: directors director directorname directedby regisseur realisateur regie regia diretor 导演 監督 감독 режиссер المخرج
+cast: cast actors actor stars starring casts star leadactors starcast castmembers top5casts acteurs
+    reparto elenco attori darsteller schauspieler besetzung 主演 演员 出演 キャスト 출연 배우 актеры
+keywords: keywords keyword plotkeywords moviekeywords plotkyeword
+revenue: revenue worldwidegross worldwidelifetimegross grossworldwide grossworldwwide worldwideboxoffice worlwidegrossincome worldwidegrossincome
     boxofficeworldwide worldwidegrossrevenue boxoffice boxofficegross lifetimegross totalgross grossrevenue grosses
-    gross domesticgross
-budget: budget productionbudget
+    gross grossin domesticgross revenuemillions grossmillions
+budget: budget productionbudget budgetx budgetmillions
 critics_score: criticsscore tomatometerrating tomatometer tomatometerscore criticscore metascore
 ratings_vector: ratingsvector
 """
@@ -85,6 +87,35 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-match-code
+def spare_columns(names: Sequence[str], found: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return what else may hold a column that is not required, if the one that was found holds none.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The columns of the file.
+    found : mapping of str to str
+        What `match_columns` found.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Column of a film table -> columns of the file that nothing else is read from.
+
+    Examples
+    --------
+    >>> spare_columns(["title", "rating", "score"], {"title": "title", "vote_average": "rating"})
+    {'vote_average': ('score',)}
+    """
+    free = {squeeze(name): name for name in reversed(names) if name not in set(found.values())}
+    spare = {
+        column: tuple(free[name] for name in USUAL_NAMES[column] if name in free)
+        for column in found
+        if column not in ("id", *REQUIRED_COLUMNS)
+    }
+    return {column: others for column, others in spare.items() if others}
+
+
 def match_columns(names: Sequence[str], given: Mapping[str, str] | None = None) -> dict[str, str]:
     """Say which column of a file holds which column of a film table.
 
@@ -178,6 +209,9 @@ def check_given(
     return checked
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-missing-code
+CAST_COLUMNS = r"(?:lead[\W_]?)?(?:stars?|actors?|cast)[\W_]?(\d{1,2})(?:[\W_]?name)?"
+
+
 def missing_columns(found: Collection[str], names: Sequence[str], source: str) -> str | None:
     """Return what to say of the required columns that were not found, None where all were.
 
@@ -202,6 +236,26 @@ def missing_columns(found: Collection[str], names: Sequence[str], source: str) -
     )
 
 
+def numbered_columns(names: Sequence[str], pattern: str = CAST_COLUMNS) -> list[str]:
+    """Return columns that together hold a list, in the order of their numbers; none where it is but one.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The columns of the file.
+    pattern : str, default CAST_COLUMNS
+        A regular expression that such names match as a whole, with the number as its group.
+
+    Examples
+    --------
+    >>> numbered_columns(["title", "Star2", "Star1"]), numbered_columns(["actor_1_name", "title"])
+    (['Star1', 'Star2'], [])
+    """
+    found = [(re.fullmatch(pattern, name, re.IGNORECASE), name) for name in names]
+    placed = [(int(match.group(1) or 0), name) for match, name in found if match]
+    return [name for _, name in sorted(placed, key=lambda place: place[0])] if placed[1:] else []
+
+
 def genre_columns(names: Sequence[str]) -> dict[str, str]:
     """Return the columns of a file that together hold the genres: one a genre, or numbered ones.
 
@@ -223,13 +277,9 @@ def genre_columns(names: Sequence[str]) -> dict[str, str]:
     >>> genre_columns(["title", "genre1", "genre2"])
     {'genre1': '', 'genre2': ''}
     """
-    numbered = {
-        name: ""
-        for name in names
-        if re.fullmatch(r"(?i)(genres?[\W_]?\d|(main|side|sub)[\W_]?genre)", name)
-    }
-    if len(numbered) > 1:
-        return numbered
+    numbered = numbered_columns(names, r"genres?[\W_]?(\d)|(?:main|side|sub)[\W_]?genre")
+    if numbered:
+        return dict.fromkeys(numbered, "")
     flags = {}
     for name in names:
         genre = re.sub(r"(?i)^(genres?|is)[\W_]+", "", name).replace("_", " ").strip()

@@ -14,12 +14,13 @@ import pandas as pd
 from .cells import UNREADABLE, Unreadable
 from .columns import REQUIRED_COLUMNS, squeeze
 from .core import clean_text, is_missing, shorten
+from .further_cells import keywords_by
 from .genre_cells import GenreReader, is_known_genre, unify_spellings
 from .layouts import KAGGLE, Layout
 from .scripts import WITHOUT_BLANKS
 
 # %% auto #0
-__all__ = ['number_films', 'move_years', 'leave_out_columns', 'odd_things', 'ParsedFilms', 'parse_films']
+__all__ = ['number_films', 'move_years', 'leave_out_columns', 'to_ten', 'odd_things', 'ParsedFilms', 'parse_films']
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-ids-code
 _WEAK_IDS = (
@@ -145,26 +146,53 @@ def leave_out_columns(
 ) -> tuple[pd.DataFrame, Layout, list[str]]:
     """Leave out optional columns that were guessed by a name, and most of whose cells cannot be read.
 
+    Where another column of the file may hold the same, that one is tried next.
+
     Examples
     --------
-    >>> layout = Layout({"vote_average": ("rating",)}, {"vote_average": KAGGLE.parsers["vote_average"]})
-    >>> cells = pd.DataFrame({"rating": ["PG-13", "R"]})
+    >>> parsers = {"vote_average": KAGGLE.parsers["vote_average"]}
+    >>> cells = pd.DataFrame({"rating": ["PG-13", "R"], "score": ["7.1", "6"]})
+    >>> layout = Layout({"vote_average": ("rating",)}, parsers)
     >>> leave_out_columns(cells, layout.parse(cells), layout)[2]
     ["'rating' holds no vote_average (it begins with 'PG-13'): left out"]
+    >>> layout = Layout({"vote_average": ("rating", "score")}, parsers)
+    >>> leave_out_columns(cells, layout.parse(cells), layout)[0]["vote_average"].tolist()
+    [7.1, 6.0]
     """
     columns = dict(layout.columns)
     notices = []
     for column in table.columns:
-        name = layout.name_of(column, cells.columns)
-        if column in ("id", *REQUIRED_COLUMNS) or name in KAGGLE.columns.get(column, ()):
-            continue
-        bad = [place for place, value in zip(table.index, table[column]) if value is UNREADABLE]
-        if len(bad) > table[column].notna().sum() / 2:
-            del columns[column]
-            table = table.drop(columns=column)
+        for name in [name for name in columns.get(column, ()) if name in cells]:
+            if column in ("id", *REQUIRED_COLUMNS) or name in KAGGLE.columns.get(column, ()):
+                break
+            bad = [place for place, value in zip(table.index, table[column]) if value is UNREADABLE]
+            if len(bad) <= table[column].notna().sum() / 2:
+                break
             first = shorten(cells.at[bad[0], name], 20)
             notices.append(f"{name!r} holds no {column} (it begins with {first!r}): left out")
+            columns[column] = columns[column][columns[column].index(name) + 1 :]
+            table = table.drop(columns=column)
+            again = Layout({column: columns[column]}, layout.parsers).parse(cells)
+            table = table.assign(**{name: again[name] for name in again})
     return table, replace(layout, columns=columns), notices
+
+
+def to_ten(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
+    """Return films whose ratings go to 10, where most are above that, and what to say of it.
+
+    Examples
+    --------
+    >>> films, notice = to_ten(pd.DataFrame({"vote_average": [86.0, 7.0, 71.0, None]}))
+    >>> films["vote_average"].tolist()[:3], notice
+    ([8.6, 0.7, 7.1], 'ratings from 0 to 100 were divided by 10')
+    """
+    cells = table.get("vote_average", [])
+    given = [cell for cell in cells if isinstance(cell, float) and cell == cell]
+    if not given or sorted(given)[len(given) // 2] <= 10 or max(given) > 100:
+        return table, None
+    scaled = [round(cell / 10, 4) if isinstance(cell, float) else cell for cell in cells]
+    column = pd.Series(scaled, index=table.index, dtype=object)
+    return table.assign(vote_average=column), "ratings from 0 to 100 were divided by 10"
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-warnings-code
 def odd_things(table: pd.DataFrame) -> list[str]:
@@ -261,7 +289,8 @@ def parse_films(cells: pd.DataFrame, layout: Layout) -> ParsedFilms:
     genres = layout.name_of("genres", cells.columns)
     if genres is not None:
         reader = GenreReader.of(cells[genres])
-        layout = replace(layout, parsers={**layout.parsers, "genres": reader})
+        keywords = keywords_by(reader.weak_mark)
+        layout = replace(layout, parsers={**layout.parsers, "genres": reader, "keywords": keywords})
     companies = layout.tell_tale
     if companies in cells and not _has_lists(cells[companies]):
         layout = replace(layout, tell_tale=None)  # text: "1984" may be a company here
@@ -270,5 +299,6 @@ def parse_films(cells: pd.DataFrame, layout: Layout) -> ParsedFilms:
     table, layout, notices = leave_out_columns(cells, table, layout)
     table, numbered, by_rows = number_films(cells, table, layout)
     table, moved = move_years(table)
-    said = [notice for notice in (numbered, moved) if notice is not None]
+    table, scaled = to_ten(table)
+    said = [notice for notice in (numbered, moved, scaled) if notice is not None]
     return ParsedFilms(cells, table, layout, [*said, *notices, *odd_things(table)], by_rows)

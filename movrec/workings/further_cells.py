@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from .core import clean_text, is_missing
 from .number_cells import parse_number
 
 # %% auto #0
-__all__ = ['parse_money', 'parse_percent', 'list_of', 'parse_names', 'names_in', 'parse_cast', 'parse_keywords', 'parse_crew',
-           'parse_numbers']
+__all__ = ['parse_money', 'parse_millions', 'parse_percent', 'list_of', 'parse_names', 'names_in', 'parse_cast', 'parse_keywords',
+           'keywords_by', 'parse_crew', 'parse_numbers']
 
 # %% ../../nbs/workings/01_further_cells.ipynb #more-cells-money-code
 _CURRENCY = re.compile(r"(?:[A-Z]{1,3}\s?)?[$€£¥₹₩]|\b(?:USD|US|EUR|GBP|INR|Rs\.?)(?![a-z])")
@@ -53,6 +54,18 @@ def parse_money(cell: Any) -> float | Unreadable | None:
     return None if number == 0 else number * scale if 0 < number * scale < 1e13 else UNREADABLE
 
 
+def parse_millions(cell: Any) -> float | Unreadable | None:
+    """Return a sum of money that is told in millions.
+
+    Examples
+    --------
+    >>> parse_millions("373.55"), parse_millions("")
+    (373550000.0, None)
+    """
+    number = parse_money(cell)
+    return number if number is None or isinstance(number, Unreadable) else round(number * 1e6, 2)
+
+
 def parse_percent(cell: Any) -> float | Unreadable | None:
     """Return critics' score from 0 to 100, None where the cell is empty.
 
@@ -69,12 +82,13 @@ def parse_percent(cell: Any) -> float | Unreadable | None:
 # %% ../../nbs/workings/01_further_cells.ipynb #more-cells-names-code
 _MOST_NAMES = 200
 _NO_NAMES = frozenset(("", "\\n", "n/a", "na", "nan", "none", "null", "unknown", "[]", "-"))
+_MARKS = tuple(map(re.compile, ("[|｜]", "[;；؛]", r"\n", "[,，،、]", "[/／]")))
 _ENDINGS = re.compile(r"(?:jr|sr|ii|iii|iv|m\.?d|ph\.?d)\.?", re.IGNORECASE)  # Robert Downey, Jr.
 
 
 def _cut_names(cell: str) -> list[str]:
-    mark = next((mark for mark in ("|", ";", "\n", ",") if mark in cell), None)
-    parts = [part.strip() for part in cell.split(mark)] if mark else [cell]
+    mark = next((mark for mark in _MARKS if mark.search(cell)), None)
+    parts = [part.strip(" ,，、") for part in mark.split(cell)] if mark else [cell]
     names: list[str] = []
     for part in parts:
         if names and _ENDINGS.fullmatch(part):
@@ -136,7 +150,7 @@ def names_in(entries: Iterable[Any]) -> tuple[str, ...]:
     kept = (name for name in names if name is not None and name.casefold() not in _NO_NAMES)
     return tuple(dict.fromkeys(kept))[:_MOST_NAMES]
 
-
+# %% ../../nbs/workings/01_further_cells.ipynb #more-cells-words-code
 def parse_cast(cell: object) -> tuple[str, ...] | Unreadable:
     """Return the ten names that stand first.
 
@@ -149,18 +163,31 @@ def parse_cast(cell: object) -> tuple[str, ...] | Unreadable:
     return names if isinstance(names, Unreadable) else names[:10]
 
 
-def parse_keywords(cell: object) -> tuple[str, ...] | Unreadable:
-    """Return keywords, in lower case.
+def parse_keywords(cell: object, mark: str | None = None) -> tuple[str, ...] | Unreadable:
+    """Return keywords, in lower case; a mark that a whole file has between names may be given.
 
     Examples
     --------
     >>> parse_keywords("[{'id': 1, 'name': 'Shark attack'}]")
     ('shark attack',)
     """
+    if mark is not None and isinstance(cell, str) and not cell.startswith("["):
+        cell = cell.split(mark)
     names = parse_names(cell)
     if isinstance(names, Unreadable):
         return names
     return tuple(dict.fromkeys(name.lower() for name in names))
+
+
+def keywords_by(mark: str | None) -> Callable[[object], tuple[str, ...] | Unreadable]:
+    """Return what reads keywords in a file whose genres have a mark between them: a dash, where it is one.
+
+    Examples
+    --------
+    >>> keywords_by("-")("sea-storm"), keywords_by(None)("coming-of-age, sea")
+    (('sea', 'storm'), ('coming-of-age', 'sea'))
+    """
+    return partial(parse_keywords, mark="-") if mark == "-" else parse_keywords
 
 # %% ../../nbs/workings/01_further_cells.ipynb #more-cells-crew-code
 def parse_crew(cell: object) -> tuple[str, ...] | Unreadable:

@@ -20,7 +20,7 @@ from .core import clean_text, is_missing
 
 # %% auto #0
 __all__ = ['Entries', 'TMDB_GENRES', 'is_known_genre', 'has_strange_ids', 'find_weak_mark', 'GenreReader', 'parse_genres',
-           'unify_spellings', 'join_genre_columns', 'parse_collection', 'parse_first']
+           'unify_spellings', 'join_genre_columns', 'parse_collection', 'parse_language', 'parse_first']
 
 # %% ../../nbs/workings/01_genre_cells.ipynb #8c3694cf
 Entries = tuple[tuple[str, Any], ...]  # the names that a cell lists, each with its id or None
@@ -390,6 +390,40 @@ def parse_collection(cell: object) -> str | Unreadable | None:
     if isinstance(entries, Unreadable):
         return UNREADABLE
     return entries[0][0] if entries else None
+
+
+_CODES = {
+    name: code
+    for code, names in re.findall(
+        r"(\w\w):([^:]+)(?= |$)",
+        """en:english fr:french,français,francais de:german,deutsch es:spanish,español,castilian it:italian,italiano
+        pt:portuguese,português ru:russian,русский ja:japanese,日本語 zh:chinese,mandarin,cantonese,汉语普通话,普通话,国语,中文
+        ko:korean,한국어 hi:hindi ta:tamil te:telugu ml:malayalam kn:kannada bn:bengali mr:marathi pa:punjabi ur:urdu
+        gu:gujarati ar:arabic,العربية fa:persian,farsi he:hebrew tr:turkish,türkçe el:greek pl:polish,polski nl:dutch
+        sv:swedish,svenska da:danish,dansk no:norwegian,norsk fi:finnish,suomi is:icelandic cs:czech sk:slovak
+        hu:hungarian,magyar ro:romanian bg:bulgarian sr:serbian hr:croatian bs:bosnian sl:slovenian uk:ukrainian
+        et:estonian lv:latvian lt:lithuanian ka:georgian th:thai vi:vietnamese id:indonesian ms:malay tl:filipino,tagalog
+        ca:catalan eu:basque af:afrikaans sw:swahili la:latin ga:irish cy:welsh""".replace(
+            "\n", " "
+        ),
+    )
+    for name in names.strip().split(",")
+}
+
+
+def parse_language(cell: object) -> str | None:
+    """Return the code of a language that is told by its name, or the first one of several.
+
+    Examples
+    --------
+    >>> parse_language("English, Hindi"), parse_language(" en"), parse_language("['French']"), parse_language("Klingon")
+    ('en', 'en', 'fr', 'Klingon')
+    """
+    first = parse_first([cell] if isinstance(cell, dict) else cell)
+    if first is None or len(first) == 2:
+        return first
+    name = re.split(r"\s*[,;|/、]\s*", first, maxsplit=1)[0].strip()
+    return None if _is_no_genre(name) else _CODES.get(name.casefold(), name)
 
 
 def parse_first(cell: object) -> str | None:

@@ -25,8 +25,11 @@ from .request import HEADER_WITHIN, Request
 __all__ = ['plain_value', 'records_in', 'json_chunks']
 
 # %% ../../nbs/workings/01_json_cells.ipynb #json-cells-plain-code
+_OF_SPARQL = {"type", "value", "datatype", "xml:lang"}
+
+
 def plain_value(value: Any) -> Any:
-    """Return a value without the types that MongoDB writes around it.
+    """Return a value without the types that MongoDB, or a SPARQL endpoint, writes around it.
 
     Examples
     --------
@@ -35,7 +38,8 @@ def plain_value(value: Any) -> Any:
     """
     while isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$"):
         value = next(iter(value.values()))
-    return value
+    is_typed = isinstance(value, dict) and {"type", "value"} <= set(value) <= _OF_SPARQL
+    return value["value"] if is_typed else value
 
 
 def _cell(record: Mapping[str, Any], name: str) -> Any:

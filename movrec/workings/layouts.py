@@ -18,12 +18,15 @@ from movrec.workings.columns import (
     genre_columns,
     match_columns,
     missing_columns,
+    numbered_columns,
+    spare_columns,
     squeeze,
 )
 from .core import CatalogueError, clean_text, nearest_name, shorten
 from movrec.workings.further_cells import (
     parse_cast,
     parse_keywords,
+    parse_millions,
     parse_money,
     parse_names,
     parse_numbers,
@@ -32,8 +35,8 @@ from movrec.workings.further_cells import (
 from movrec.workings.genre_cells import (
     join_genre_columns,
     parse_collection,
-    parse_first,
     parse_genres,
+    parse_language,
 )
 from movrec.workings.number_cells import (
     parse_count,
@@ -67,6 +70,8 @@ class Layout:
         record whose cells have moved.
     genres_in : dict of str to str, default {}
         Columns of the file that hold the genres together, see `columns.genre_columns`.
+    cast_in : tuple of str, default ()
+        Columns of the file that hold a name each of who plays in the film.
     name : str, default ""
         What this kind of catalogue is called.
 
@@ -88,6 +93,7 @@ class Layout:
     parsers: Mapping[str, Parser]
     tell_tale: str | None = None
     genres_in: Mapping[str, str] = field(default_factory=dict)
+    cast_in: tuple[str, ...] = ()
     name: str = ""
 
     @property
@@ -97,7 +103,8 @@ class Layout:
 
     @property
     def wanted(self) -> frozenset[str]:
-        names = {name for names in self.columns.values() for name in names} | set(self.genres_in)
+        names = {name for names in self.columns.values() for name in names}
+        names |= {*self.genres_in, *self.cast_in}
         return frozenset(names | {self.tell_tale} if self.tell_tale else names)
 
     def name_of(self, column: str, names: Collection[str]) -> str | None:
@@ -106,6 +113,8 @@ class Layout:
 
     def parser_of(self, column: str, name: str) -> Parser:
         """Return what reads the cells of a column of the film table that has this name in a file."""
+        if column in ("revenue", "budget") and squeeze(name).endswith("millions"):
+            return parse_millions
         return self.parsers.get(column, self.parsers.get(name, clean_text))
 
     def require(self, names: Collection[str], source: str) -> None:
@@ -126,11 +135,15 @@ class Layout:
             )
 
     def joined(self, cells: pd.DataFrame) -> pd.DataFrame:
-        """Return cells with one column of genres, where the file has several."""
-        if not self.genres_in:
-            return cells
-        lists = pd.Series(join_genre_columns(cells, self.genres_in), cells.index, dtype=object)
-        return cells.drop(columns=list(self.genres_in)).assign(genres=lists)
+        """Return cells with one column of genres and one of who plays, where the file has several."""
+        if self.genres_in:
+            lists = pd.Series(join_genre_columns(cells, self.genres_in), cells.index, dtype=object)
+            cells = cells.drop(columns=list(self.genres_in)).assign(genres=lists)
+        if self.cast_in:
+            names = cells[list(self.cast_in)].to_numpy(dtype=object).tolist()
+            lists = pd.Series(names, cells.index, dtype=object)
+            cells = cells.drop(columns=list(self.cast_in)).assign(cast=lists)
+        return cells
 
     def parse(self, cells: pd.DataFrame) -> pd.DataFrame:
         """Return the cells of a file as values, in columns of a film table; no row is dropped."""
@@ -151,7 +164,7 @@ PARSERS: Mapping[str, Parser] = {
     "genres": parse_genres,
     "overview": parse_prose,
     "original_title": parse_title,
-    "language": parse_first,
+    "language": parse_language,
     "runtime": parse_minutes,
     "belongs_to_collection": parse_collection,
     "tagline": parse_prose,
@@ -263,7 +276,7 @@ def find_layout(
     Returns
     -------
     Layout
-        With one name a column.
+        With the name that each column has; where other columns may hold it as well, these after it.
 
     Raises
     ------
@@ -286,12 +299,20 @@ def find_layout(
     problem = missing_columns(found, names, source)
     if problem:
         raise CatalogueError(problem)
+    cast = () if "cast" in found else tuple(numbered_columns(names))
+    if cast:
+        found["cast"] = "cast"
     parsers = dict(PARSERS)
     if squeeze(found.get("collection", "")) == "belongstocollection":
         parsers[found["collection"]] = parse_collection
-    columns = {column: (found[column],) for column in USUAL_NAMES if column in found}
+    spare = spare_columns(names, found)
+    columns = {
+        column: (found[column], *(() if column in (given or {}) else spare.get(column, ())))
+        for column in USUAL_NAMES
+        if column in found
+    }
     companies = next((name for name in names if squeeze(name) == "productioncompanies"), None)
-    return Layout(columns, parsers, companies, together, layout_name(names))
+    return Layout(columns, parsers, companies, together, cast, layout_name(names))
 
 # %% ../../nbs/workings/01_layouts.ipynb #cb22e31b
 def required_column(films: pd.DataFrame, name: str) -> pd.Series:

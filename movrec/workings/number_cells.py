@@ -8,16 +8,32 @@ from __future__ import annotations
 import datetime
 import math
 import re
+import unicodedata
 from typing import Any
 
 from .cells import UNREADABLE, Unreadable
 from .core import is_missing
 
 # %% auto #0
-__all__ = ['parse_id', 'parse_year', 'parse_number', 'parse_count', 'parse_minutes']
+__all__ = ['with_plain_digits', 'parse_id', 'parse_year', 'parse_number', 'parse_count', 'parse_minutes']
 
 # %% ../../nbs/workings/01_number_cells.ipynb #b73e086d
 _INTEGER = re.compile(r"\s*(-?\d{1,18})(?:\.0*)?\s*")
+
+
+def with_plain_digits(text: str) -> str:
+    """Return a text with 0 to 9 for the digits of other scripts.
+
+    Examples
+    --------
+    >>> with_plain_digits("٢٠٠١"), with_plain_digits("１９９５年")
+    ('2001', '1995年')
+    """
+    if text.isascii():
+        return text
+    return "".join(
+        str(unicodedata.decimal(letter)) if letter.isdecimal() else letter for letter in text
+    )
 
 
 def parse_id(cell: object) -> int | Unreadable | None:
@@ -70,7 +86,7 @@ def parse_year(cell: object) -> int | Unreadable | None:
     """
     if is_missing(cell):
         return None
-    text = str(cell)
+    text = with_plain_digits(str(cell))
     if match := _YEAR.search(text):
         return int(match.group(1))
     if match := _PACKED_DATE.fullmatch(text.strip()):
@@ -91,7 +107,7 @@ _SCALE = {"k": 1e3, "m": 1e6}
 
 def _tidy_number(text: str) -> str:
     """Return a number as Python writes it: without thousands, currency and decimal comma."""
-    text = text.strip().lstrip("$€£¥").strip()
+    text = with_plain_digits(text).strip().lstrip("$€£¥").strip()
     if match := _OUT_OF.fullmatch(text):
         text = match.group(1)
     if _THOUSANDS.fullmatch(text):
@@ -146,11 +162,15 @@ def parse_count(cell: object) -> int | Unreadable | None:
     return round(number * scale) if 0 <= number * scale < 2**53 else UNREADABLE
 
 # %% ../../nbs/workings/01_number_cells.ipynb #parse-minutes
-_MINUTES = re.compile(r"\s*([\d.,]+)\s*(?:m|min|mins|minutes?|minuten)\.?\s*", re.IGNORECASE)
+_MINUTES = re.compile(
+    r"\s*([\d.,]+)\s*(?:m|min|mins|minutes?|minuten|minutos|分钟|分|분|мин|دقيقة)\.?\s*",
+    re.IGNORECASE,
+)
 _HOURS = re.compile(
     r"\s*(?:PT)?(\d{1,2})\s*(?:h|hr|hrs|hours?|std)\.?,?\s*(?:(\d{1,3})\s*(?:m|min|mins|minutes?)?\.?)?\s*",
     re.IGNORECASE,
 )
+_AN_EPISODE = re.compile(r"\s*(?:per|an|a|/)\s*ep(?:isode|\.)?\s*$", re.IGNORECASE)
 _CLOCK = re.compile(r"\s*(\d{1,2}):(\d\d)(?::\d\d)?\s*")
 
 
@@ -167,6 +187,7 @@ def parse_minutes(cell: Any) -> float | Unreadable | None:
     number = parse_number(cell)
     if number is not UNREADABLE or not isinstance(cell, str) or len(cell) > 40:
         return number
+    cell = _AN_EPISODE.sub("", cell)
     if match := _MINUTES.fullmatch(re.sub("^PT", "", cell)):
         return parse_number(match.group(1))
     if match := _HOURS.fullmatch(cell) or _CLOCK.fullmatch(cell):

@@ -89,6 +89,11 @@ class Request:
             self.layout.require(names, self.source)
         return self.layout
 
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The columns that are read, once they are known."""
+        return frozenset() if self.layout is None else self.layout.wanted
+
 # %% ../../nbs/workings/01_request.ipynb #request-header-code
 HEADER_WITHIN = 30  # rows that are looked at for the names of the columns
 
