@@ -39,6 +39,28 @@ def _values(column: Any) -> list[Any]:
             return [None] * len(column)
 
 
+def _names(schema: Any) -> list[str]:
+    """Return the columns of an Arrow table; of a column with names in it, those behind a point as well."""
+    import pyarrow
+
+    names = []
+    for field in schema:
+        names.append(field.name)
+        if pyarrow.types.is_struct(field.type):
+            names += [f"{field.name}.{inner.name}" for inner in field.type]
+    return names
+
+
+def _column(batch: Any, name: str) -> Any:
+    """Return a column of a batch, or what stands in one behind a point."""
+    import pyarrow.compute
+
+    if name in batch.schema.names:
+        return batch.column(name)
+    outer, _, inner = name.partition(".")
+    return pyarrow.compute.struct_field(batch.column(outer), inner)
+
+
 def _batches(content: io.BufferedReader, request: Request) -> Iterator[Any]:
     """Yield the record batches of a Parquet, Feather or Arrow file, with the wanted columns."""
     import pyarrow
@@ -47,16 +69,20 @@ def _batches(content: io.BufferedReader, request: Request) -> Iterator[Any]:
 
     if content.peek(4)[:4] == PARQUET_MARK:
         file = pyarrow.parquet.ParquetFile(content)
-        layout = request.take(file.schema_arrow.names)
-        columns = [name for name in file.schema_arrow.names if name in layout.wanted]
+        names = _names(file.schema_arrow)
+        layout = request.take(names)
+        columns = [name for name in names if name in layout.wanted]
         yield from file.iter_batches(batch_size=request.chunk_size, columns=columns)
         return
     if content.peek(4)[:4] == b"\xff\xff\xff\xff":  # as the library datasets writes its cache
         table = pyarrow.ipc.open_stream(content).read_all()
     else:
         table = pyarrow.feather.read_table(content)
-    layout = request.take(table.column_names)
-    table = table.select([name for name in table.column_names if name in layout.wanted])
+    layout = request.take(_names(table.schema))
+    outer = {
+        name if name in table.column_names else name.partition(".")[0] for name in layout.wanted
+    }
+    table = table.select([name for name in table.column_names if name in outer])
     yield from table.to_batches(max_chunksize=request.chunk_size)
 
 # %% ../../nbs/workings/01_typed_cells.ipynb #typed-cells-arrow-door
@@ -114,7 +140,8 @@ def arrow_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Da
     try:
         for batch in _batches(content, request):
             for piece in _pieces(batch, request.source):
-                columns = {name: _values(piece.column(name)) for name in piece.schema.names}
+                names = [name for name in _names(piece.schema) if name in request.wanted]
+                columns = {name: _values(_column(piece, name)) for name in names}
                 yield pd.DataFrame(columns, dtype=object)
     except CatalogueError:
         raise
