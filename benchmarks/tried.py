@@ -181,13 +181,19 @@ def choose_weights(parts: dict, sample_parts: dict, texts, sample_texts) -> dict
             "on the other half": report,
         }
     }
-    if (queries := sample_texts or texts) is not None:
+    queries = [each for each in (sample_texts, texts) if each is not None]
+    if queries:
         candidates = search.grid(**search.TEXT_GRID)
-        half_queries = search.half_of(len(queries[1]))
-        both = [search.text_values(*queries, candidate) for candidate in candidates]
-        first = [{name: each[half_queries] for name, each in own.items()} for own in both]
+        half_queries = np.concatenate([search.half_of(len(wanted)) for _, wanted in queries])
+        values = []
+        for candidate in candidates:
+            found = [search.text_values(*each, candidate) for each in queries]
+            values.append(
+                {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+            )
+        first = [{name: each[half_queries] for name, each in own.items()} for own in values]
         place = search.choose(first)
-        rest = {name: each[~half_queries] for name, each in both[place].items()}
+        rest = {name: each[~half_queries] for name, each in values[place].items()}
         result["texts"] = {
             "candidates": len(candidates),
             "chosen": candidates[place],
@@ -347,7 +353,7 @@ def chosen_lines(weights: dict) -> list[str]:
         lines += [
             "",
             f"Of {texts['candidates']} candidates for texts it chooses: "
-            f"{weights_text(texts['chosen'])}. On the other half of the sample's descriptions: {figures}.",
+            f"{weights_text(texts['chosen'])}. On the other half of the descriptions: {figures}.",
         ]
     return lines
 

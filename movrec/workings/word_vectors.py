@@ -164,7 +164,7 @@ class WordVectors:
     ids : ndarray of int32
         Which words.
     weights : ndarray of float32
-        How much each counts; the squares of a text's weights add up to 1.
+        How much each counts; the squares of a text's weights add up to 1, or less in a short text.
 
     Examples
     --------
@@ -181,9 +181,12 @@ class WordVectors:
         return len(self.starts) - 1
 
     @classmethod
-    def of(cls, texts: Iterable[Mapping[int, float]]) -> Self:
-        """Return the vectors of texts that are given as dicts from a word's number to its weight."""
-        rows = [unit_words(text) for text in texts]
+    def of(cls, texts: Iterable[Mapping[int, float]], least: float = 0.0) -> Self:
+        """Return the vectors of texts that are given as dicts from a word's number to its weight.
+
+        A text whose weights are shorter than `least` is scaled by that, and stays shorter than 1.
+        """
+        rows = [unit_words(text, least) for text in texts]
         starts = np.cumsum([0, *map(len, rows)])
         ids = np.array([word for row in rows for word in row], dtype=np.int32)
         weights = np.array([w for row in rows for w in row.values()], dtype=np.float32)
@@ -238,13 +241,15 @@ class WordVectors:
         return WordVectors(self.starts, self.ids, scaled.astype(np.float32))
 
 # %% ../../nbs/workings/04_word_vectors.ipynb #wbce1749
-def unit_words(words: Mapping[int, float]) -> dict[int, float]:
+def unit_words(words: Mapping[int, float], least: float = 0.0) -> dict[int, float]:
     """Return words with their weights scaled so that their squares add up to 1; nothing for nothing.
+
+    Weights whose length is below `least` are divided by that instead: few words are less evidence.
 
     Examples
     --------
-    >>> unit_words({5: 3.0, 7: 4.0})
-    {5: 0.6, 7: 0.8}
+    >>> unit_words({5: 3.0, 7: 4.0}), unit_words({5: 3.0, 7: 4.0}, least=10)
+    ({5: 0.6, 7: 0.8}, {5: 0.3, 7: 0.4})
     """
     length = float(np.sqrt(sum(weight**2 for weight in words.values())))
-    return {word: weight / length for word, weight in words.items()} if length else {}
+    return {word: weight / max(length, least) for word, weight in words.items()} if length else {}
