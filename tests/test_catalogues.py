@@ -352,6 +352,58 @@ def test_a_rating_that_is_no_number_is_left_out(tmp_path):
     assert "'rating' holds no vote_average" in str(report_of(films))
 
 
+@pytest.mark.parametrize(
+    ("cells", "column", "expected"),
+    [
+        ({"rating": ["R", "PG"], "score": ["7.1", "6"]}, "vote_average", [7.1, 6]),
+        ({"audience_rating": [86, 71]}, "vote_average", [8.6, 7.1]),  # of Rotten Tomatoes
+        ({"User Rating": ["1.2K", "9K"], "Rating": [7.1, 6]}, "vote_average", [7.1, 6]),
+        ({"Scored By": ["9,141.0", "7"]}, "vote_count", [9141, 7]),
+        ({"Star1": ["Ann Lee", ""], "Star2": ["Bo Poe", "Cy Dee"]}, "cast", [["Ann Lee", "Bo Poe"], ["Cy Dee"]]),
+        ({"actor_2_name": ["B", "D"], "actor_1_name": ["A", "C"]}, "cast", [["A", "B"], ["C", "D"]]),
+        ({"actors": ["Ann Lee / Bo Poe", "Ann Lee、Cy Dee"]}, "cast", [["Ann Lee", "Bo Poe"], ["Ann Lee", "Cy Dee"]]),
+        ({"director": ["Ann Lee, \nBo Poe", "Cy Dee"]}, "directors", [["Ann Lee", "Bo Poe"], ["Cy Dee"]]),
+        ({"language": ["English, Hindi", "Deutsch"]}, "language", ["en", "de"]),
+        ({"orig_lang": [" Korean", "Klingon"]}, "language", ["ko", "Klingon"]),
+        ({"Revenue (Millions)": [1.5, 301.02]}, "revenue", [1.5e6, 301.02e6]),
+        ({"gross(in $)": ["1000.0", "2,000"], "budget_x": [5, 6]}, "revenue", [1000, 2000]),
+        ({"year": ["٢٠٠١", "１９９５年"]}, "year", [2001, 1995]),
+        ({"Aired": ["Apr 3, 1998 to Apr 24, 1999", "2001"], "Premiered": ["UNKNOWN", "spring 2001"]}, "year", [1998, 2001]),
+        ({"duration": ["142분", "24 min per ep"]}, "runtime", [142, 24]),
+        ({"keywords": ["sea-storm", "coming-age"], "genres": ["Drama-War", "Crime-Science Fiction"]}, "keywords", [["sea", "storm"], ["coming", "age"]]),
+        ({"keywords": ["sea-fight, storm", "a"]}, "keywords", [["sea-fight", "storm"], ["a"]]),
+    ],
+)  # fmt: skip
+def test_what_optional_columns_of_public_catalogues_hold(tmp_path, cells, column, expected):
+    film = {name: [FILM[name]] * 2 for name in ("overview", "genres")}
+    pd.DataFrame({"title": ["Heat", "Salt"], **film, **cells}).to_csv(
+        tmp_path / "a.csv", index=False
+    )
+    assert read(tmp_path / "a.csv")[column].tolist() == expected
+
+
+def test_a_column_that_is_named_by_hand_has_no_other_in_its_place(tmp_path):
+    table = pd.DataFrame([FILM | {"rating": "R", "score": 7.1}] * 3)
+    table.to_csv(tmp_path / "a.csv", index=False)
+    assert "vote_average" not in read(tmp_path / "a.csv", columns={"vote_average": "rating"})
+    report = report_of(read(tmp_path / "a.csv"))
+    assert report.columns["vote_average"] == "score" and "'rating' holds no" in str(report)
+
+
+@pytest.mark.parametrize(
+    "plot",
+    [
+        "No description available for this anime.",
+        "No synopsis information has been added to this title. Help improve our database.",
+        "Plot kept under wraps.",
+    ],
+)
+def test_more_placeholders(tmp_path, plot):
+    rows = [FILM, FILM | {"title": "Salt", "overview": plot}]
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    assert report_of(read(tmp_path / "a.csv")).dropped["placeholder overview"] == 1
+
+
 def test_one_column_a_genre(tmp_path):
     text = "title,plot,Drama,Crime,Science Fiction\nHeat,A thief.,1,1,0\nSand,A boy.,0,0,yes\n"
     films = read(write(tmp_path / "a.csv", text))
@@ -724,7 +776,7 @@ def test_mongodb(tmp_path):
     first = films.iloc[0]
     assert report_of(films).layout == "mflix"
     assert first["overview"] == "A thief and a detective." and first["year"] == 1995
-    assert (first["vote_average"], first["vote_count"], first["language"]) == (8.3, 1200, "English")
+    assert (first["vote_average"], first["vote_count"], first["language"]) == (8.3, 1200, "en")
     assert first["source_id"] == "573a1390f29313caabcd4135"
 
 
@@ -742,6 +794,36 @@ def test_mongodb(tmp_path):
 def test_shapes_of_json(tmp_path, shape):
     films = read(write(tmp_path / "a.json", json.dumps(shape, indent=1)))
     assert films.loc[0, ["title", "year"]].tolist() == ["Heat", 1995]
+
+
+def test_answers_of_a_sparql_endpoint(tmp_path):
+    """As Wikidata gives them: a type around each value."""
+    row = {name: {"type": "literal", "value": str(cell)} for name, cell in FILM.items()}
+    row["title"]["xml:lang"] = "en"
+    answer = {"head": {"vars": list(row)}, "results": {"bindings": [row]}}
+    films = read(write(tmp_path / "a.json", json.dumps(answer)))
+    assert films.loc[0, ["title", "overview", "year"]].tolist() == [
+        FILM[name] for name in ("title", "overview", "year")
+    ]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "feather", "json"])
+def test_what_stands_within_a_column(tmp_path, kind):
+    import pyarrow
+    import pyarrow.feather
+    import pyarrow.parquet
+
+    film = FILM | {"imdb": {"id": 5, "rating": 7.5, "votes": 12}, "awards": {"text": "1 win."}}
+    none = film | {"imdb": {"id": 6, "rating": None, "votes": None}}
+    table, path = pyarrow.Table.from_pylist([film, none]), tmp_path / f"a.{kind}"
+    if kind == "parquet":
+        pyarrow.parquet.write_table(table, path)
+    elif kind == "feather":
+        pyarrow.feather.write_feather(table, path)
+    else:
+        path.write_text(json.dumps([film, none]))
+    films = read(path)
+    assert films["vote_average"][0] == 7.5 and films["vote_count"].tolist() == [12, pd.NA]
 
 
 @pytest.mark.parametrize(
@@ -770,6 +852,7 @@ def test_a_broken_line_of_json_costs_one_film(tmp_path):
 def test_arrow_files(tmp_path):
     import pyarrow
     import pyarrow.feather
+    import pyarrow.parquet
 
     table = pyarrow.table({name: [value] for name, value in FILM.items()})
     pyarrow.feather.write_feather(table, tmp_path / "a.feather")

@@ -56,6 +56,22 @@ def test_kaggle_keywords_and_credits_are_read_by_their_ids(films, tmp_path):
     assert added.attrs["ingest_report"] == films.attrs["ingest_report"]
 
 
+def test_a_table_with_a_column_for_each_who_plays(films, tmp_path):
+    """IMDb 5000: a blank without end behind each title, an address for an id, actors in three columns."""
+    rows = [
+        {
+            "actor_2_name": "Bo Poe", "actor_1_name": "Ann Lee", "movie_title": f"{title}\xa0",
+            "movie_imdb_link": f"http://www.imdb.com/title/{imdb}/?ref_=fn_tt_tt_1", "actor_3_name": None,
+            "title_year": "1900.0", "plot_keywords": "sea|storm", "gross": "760505847.0",
+        }
+        for title, imdb in zip(films["title"].head(3), films["imdb_id"])
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_csv(tmp_path / "movie_metadata.csv", index=False)
+    added = add_source(films, tmp_path / "movie_metadata.csv", progress=False)
+    assert added["cast"][2] == ["Ann Lee", "Bo Poe"] and added["keywords"][0] == ["sea", "storm"]
+    assert added["revenue"][1] == 760505847 and report_of(added).by == {"IMDb id": 3}
+
+
 def test_imdb_tables_are_read_with_their_sign_for_nothing(films, tmp_path):
     known = films.assign(vote_average=np.nan, vote_count=pd.array([pd.NA] * len(films), "Int64"))
     tconst = films["imdb_id"][0]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .cells import parse_title
-from .columns import USUAL_NAMES, squeeze
+from .columns import USUAL_NAMES, numbered_columns, squeeze
 from .core import CatalogueError, ParameterError, clean_text, shorten
 from .further_cells import parse_crew
 from .layouts import PARSERS, Layout, Parser
@@ -96,6 +96,8 @@ class SourceKind:
         "ratings", "links", "akas" or "table".
     columns : dict of str to str
         What is read: what it is -> column of the table.
+    cast_in : tuple of str, default ()
+        Columns that hold a name each of who plays in the film.
 
     Examples
     --------
@@ -105,12 +107,13 @@ class SourceKind:
 
     name: str
     columns: Mapping[str, str]
+    cast_in: tuple[str, ...] = ()
 
     def layout(self) -> Layout:
         """Return where the table keeps its columns, and how they are read."""
         parsers = {**_PARSERS, "other_title": parse_title, "movie": clean_text}
         columns = {column: (name,) for column, name in self.columns.items()}
-        return Layout(columns, parsers, name=self.name)
+        return Layout(columns, parsers, cast_in=self.cast_in, name=self.name)
 
 
 def kind_of(
@@ -163,13 +166,16 @@ def kind_of(
         if {"titleid", "title", "region"} <= set(here):
             return SourceKind("akas", {"imdb_id": here["titleid"], "other_title": here["title"]})
     found = table_columns(names, given)
+    cast = () if "cast" in found else tuple(numbered_columns(names))
+    if cast:
+        found["cast"] = "cast"
     keyed = [column for column in ("imdb_id", "id", "title") if column in found]
     known = [column for column in found if column not in _KEYS]
     # A table of titles alone tells the films' ids on IMDb.
     if "titletype" in here:  # IMDb's, of which episodes and games are left out
         found["type"] = here["titletype"]
     if keyed and (known or "imdb_id" in found):
-        return SourceKind("table", found)
+        return SourceKind("table", found, cast)
     lacks = "anything about films that is known here" if keyed else "an IMDb id, an id or a title"
     raise CatalogueError(
         f"{source} has no column with {lacks}: name it with columns={{'revenue': 'NAME'}}; the columns "

@@ -283,7 +283,7 @@ def collect(
             may_be &= cells[layout.columns["type"][0]].isin(_FILMS_ONLY)
         n_other = int((~may_be).sum())
         tally.rows, tally.unmatched = tally.rows + n_other, tally.unmatched + n_other
-        rows = layout.parse(cells[may_be])
+        rows = layout.parse(layout.joined(cells[may_be]))
         contents = _contents(rows)
         names = list(rows["title"]) if "title" in rows else [None] * len(rows)
         for place, match in enumerate(finder.matches(rows)):
