@@ -1,7 +1,8 @@
 """Long campaigns: thousands of odd questions, files and moments, and what came of them.
 
 `python tests/campaigns questions --share 0.1` runs a tenth of one. Each is a script beside this one and a process
-of its own; it prints its counts, and a fault in a line of its own, with what brings it back.
+of its own; it prints its counts, and a fault in a line of its own, with what brings it back. `--seconds 600` lets
+each begin nothing more after so many seconds, and count what it has done.
 """
 
 import argparse
@@ -12,6 +13,10 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER))
+
+from sizes import add_sizes
+
 CAMPAIGNS = {
     "add": ["kills.py", "add"],
     "build": ["kills.py", "build"],
@@ -27,7 +32,7 @@ CAMPAIGNS = {
 def run():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(CAMPAIGNS)}")
-    parser.add_argument("--share", type=float, default=1.0, help="of the counts; 1 is all")
+    add_sizes(parser)
     chosen = parser.parse_args()
     if unknown := sorted({*chosen.names} - {*CAMPAIGNS}):
         parser.error(f"there is no campaign {unknown[0]}: choose from {', '.join(CAMPAIGNS)}")
@@ -37,6 +42,7 @@ def run():
         print(f"==> {name}", flush=True)
         script, *arguments = CAMPAIGNS[name]
         command = [sys.executable, FOLDER / script, *arguments, "--share", str(chosen.share)]
+        command += [] if chosen.seconds is None else ["--seconds", str(chosen.seconds)]
         start = time.monotonic()
         if subprocess.run(command, env={**os.environ, "PYTHONPATH": path}).returncode:
             faulty.append(name)

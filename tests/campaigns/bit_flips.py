@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import sizes
 import small
 
 from movrec.workings.manifest import parse_manifest
@@ -20,15 +21,16 @@ from movrec.workings.manifest import parse_manifest
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="flip one bit of so many")
-    parser.add_argument("--share", type=float, default=1.0, help="of all bits; 1 is all")
+    sizes.add_sizes(parser, "bits")
     options = parser.parse_args()
+    sizes.begin(options)
     every = max(options.every, round(1 / options.share))
     tally, started = collections.Counter(), time.monotonic()
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "model"
         small.build(folder)
         content = (folder / "manifest.json").read_bytes()
-        for number in range(0, 8 * len(content), every):
+        for number in sizes.in_time(range(0, 8 * len(content), every)):
             place, bit = divmod(number, 8)
             changed = content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1 :]
             (folder / "manifest.json").write_bytes(changed)

@@ -9,6 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from sizes import add_sizes, begin
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
@@ -59,9 +61,10 @@ class Tally:
 def run(main, description):
     """Run `main(share)` as a program; it returns the number of faults, and the program fails if there are any."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--share", type=float, default=1.0, help="of the counts; 1 is all")
-    share = parser.parse_args().share
+    add_sizes(parser)
+    options = parser.parse_args()
+    begin(options)
     start = time.monotonic()
-    faults = main(share)
+    faults = main(options.share)
     print(f"    {faults} faults in {time.monotonic() - start:.0f} s", flush=True)
     sys.exit(bool(faults))

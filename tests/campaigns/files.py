@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 from common import Tally, run
+from sizes import in_time
 
 SLOW = 20.0  # seconds
 PIECES = [b"", b'"', b"'", b"\0", b",", b"\n", b"\r", b"\xff", b"\xed\xa0\x80", b"-", b"e99", b"9" * 30, b"inf", b"nan",
@@ -110,7 +111,7 @@ def main(share=1.0):
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "links.csv"
         whole.write_bytes(links)
-        for number in range(int(9_000 * share)):
+        for number in in_time(range(int(9_000 * share))):
             chance = random.Random(number)
             ending = chance.choice(list(kinds))
             path = Path(folder) / f"films.{ending}"
@@ -119,7 +120,7 @@ def main(share=1.0):
             films = attempt(lambda path=path: read_movies(path, progress=False), tally, what)
             if films is not None and number % 3 == 0:
                 read_back(films, Path(folder) / "again.csv", tally, what)
-        for number in range(int(3_000 * share)):
+        for number in in_time(range(int(3_000 * share))):
             chance = random.Random(number)
             path = Path(folder) / chance.choice(["r.csv", "r.csv.gz", "r.zip"])
             data = mutated(ratings, chance)

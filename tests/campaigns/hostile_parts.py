@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
+import sizes
 from small import asked, build, change_part, is_one_sentence, with_fitting_checksums
 
 from movrec import Recommender
@@ -153,9 +154,10 @@ def what_comes_of(folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="try one change of so many")
-    parser.add_argument("--share", type=float, default=1.0, help="of all changes; 1 is all")
+    sizes.add_sizes(parser, "changes")
     parser.add_argument("--part", choices=PARTS)
     options = parser.parse_args()
+    sizes.begin(options)
     every = max(options.every, round(1 / options.share))
     logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGALRM, too_long)
@@ -166,7 +168,7 @@ def main():
         asked(Recommender.open(base))  # everything is imported by now
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         resource.setrlimit(resource.RLIMIT_AS, (used + 12 * 2**30, resource.RLIM_INFINITY))
-        for number, (part, label, change) in enumerate(changes(base)):
+        for number, (part, label, change) in sizes.in_time(enumerate(changes(base))):
             if number % every or (options.part and part != options.part):
                 continue
             shutil.rmtree(tried, ignore_errors=True)

@@ -23,6 +23,7 @@ import faults
 
 faults.preload(__name__)
 
+import sizes
 import small
 
 from movrec import Recommender
@@ -152,18 +153,18 @@ def exports(home, each):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--each", type=int, default=60, help="interleavings of each pair")
-    parser.add_argument("--share", type=float, default=1.0, help="of them; 1 is all")
+    sizes.add_sizes(parser)
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
+    sizes.begin(options)
     faults.import_all()
     locks.LOCK_TIMEOUT = 1.0  # seconds: the first one does not move meanwhile
+    each = max(1, round(options.share * options.each))
     tally, faulty, started = collections.Counter(), 0, time.monotonic()
     with tempfile.TemporaryDirectory() as home:
         (Path(home) / "work").mkdir()
         for tries in (models, exports):
-            for name, said, well, details in tries(
-                Path(home), max(1, round(options.share * options.each))
-            ):
+            for name, said, well, details in sizes.in_time(tries(Path(home), each)):
                 if options.verbose:
                     print(name, *details, flush=True)
                 tally[name, said, "well" if well else "FAULT"] += 1

@@ -23,6 +23,7 @@ import faults
 
 faults.preload(__name__)
 
+import sizes
 import small
 
 from movrec import Recommender
@@ -82,10 +83,11 @@ def main():
     for name, count in (("exact", 250), ("random", 250), ("full", 60), ("broken", 60), ("seed", 1)):
         parser.add_argument(f"--{name}", type=int, default=count)
     parser.add_argument("--again", action="store_true", help="go through the exact points again")
-    parser.add_argument("--share", type=float, default=1.0, help="of all counts; 1 is all")
+    sizes.add_sizes(parser)
     options = parser.parse_args()
     for name in ("exact", "random", "full", "broken"):
         setattr(options, name, round(options.share * getattr(options, name)))
+    sizes.begin(options)
     faults.import_all()
     tally, faulty, started = collections.Counter(), 0, time.monotonic()
     with tempfile.TemporaryDirectory() as home:
@@ -103,7 +105,9 @@ def main():
         seconds = time.monotonic() - begun
         print(f"{options.act}: {said}, {total} changes of files, {seconds:.1f} s", flush=True)
         old, new = 40, 42
-        for kind, how, after in trials(options, total, seconds):
+        tries = list(trials(options, total, seconds))
+        random.Random(options.seed).shuffle(tries)  # some of each kind, if there is no time for all
+        for kind, how, after in sizes.in_time(tries):
             fresh()
             child = faults.Child(act, **how)
             came = child.end(kill_after=after)

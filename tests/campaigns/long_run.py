@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from common import Tally, run, small_model
+from sizes import in_time
 
 WARM = 50  # questions, after which everything is loaded
 MOST_GROWTH = 60  # MB in the second half; what is remembered of texts fills up in the first
@@ -67,7 +68,7 @@ def ask(recommender, n, tally, show=lambda line: None):
     from movrec import MovrecError
 
     chance, seen = random.Random(0), []
-    for number in range(WARM + n):
+    for number in in_time(range(WARM + n)):
         try:
             question(recommender, number, chance)
             tally.add("an answer")

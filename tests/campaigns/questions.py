@@ -14,6 +14,7 @@ import uuid
 import numpy as np
 import pandas as pd
 from common import Tally, run, small_model
+from sizes import in_time
 
 SLOW = 10.0  # seconds; shared cores are slow
 LONG_MESSAGE = 2_000
@@ -156,7 +157,7 @@ def main(share=1.0):
             name = chance.choice(names)
             every.append((name, tuple(chance.choices(all_values, k=asked[name][1]))))
         chance.shuffle(every)
-        for name, given in every[: max(1, int(share * len(every)))]:
+        for name, given in in_time(every[: max(1, int(share * len(every)))]):
             ask(asked[name][0], given, tally, name)
     return tally.show()
 
