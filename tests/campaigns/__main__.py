@@ -26,6 +26,7 @@ CAMPAIGNS = {
     "files": ["files.py"],
     "questions": ["questions.py"],
     "long_run": ["long_run.py"],
+    "page_views": ["page_views.py"],
 }
 
 
