@@ -1,6 +1,7 @@
 """The notebooks have the parts that a reader counts on. Executing them is `make test`'s own step."""
 
 import ast
+import json
 import re
 import sys
 from configparser import ConfigParser
@@ -209,6 +210,12 @@ def output_problems(notebook, name):
         if prints and not cell.outputs and not {"hide", "eval"} & directives_of(cell.source).keys():
             problems.append(f"{place}: it prints, but no output is stored: execute the notebook")
     return problems
+
+
+@pytest.mark.parametrize("path", notebook_paths(), ids=name_of)
+def test_no_two_cells_have_one_id(path):
+    ids = [cell["id"] for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+    assert len(set(ids)) == len(ids)
 
 
 @pytest.mark.parametrize("path", notebook_paths(), ids=name_of)

@@ -227,7 +227,7 @@ def _are_files(value: Any) -> bool:
         for name, entry in value.items()
     )
 
-# %% ../../nbs/workings/00_manifest.ipynb #man-entries
+# %% ../../nbs/workings/00_manifest.ipynb #man-checks
 _SCHEMA = {
     "movrec": _is_plain,
     "created": _is_plain,
