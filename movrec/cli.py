@@ -42,6 +42,7 @@ from movrec.workings.terminal import (
     say,
     weights_of,
 )
+from .workings.versions import versions_app
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -446,6 +447,9 @@ def _download(to: typed.DownloadFolder = None) -> None:
     # stdout holds the path alone: movrec build "$(movrec download)"
     print(path)
     say(f'Now try: movrec build "{path}"')
+
+
+app.add_typer(versions_app)  # delete, update, history, tag, restore, diff, optimize
 
 # %% ../nbs/09_cli.ipynb #607551ac
 _DEMO_FILMS = ("Toy Story", "Vertical Limit")

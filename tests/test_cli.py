@@ -23,7 +23,8 @@ from movrec.cli import app, main
 START = [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())"]
 COMMANDS = [
     "build", "recommend", "search", "genres", "info", "evaluate", "add", "export", "embeddings",
-    "download", "app", "lab", "demo", "layouts",
+    "download", "app", "lab", "demo", "layouts", "update", "delete", "history", "tag", "restore",
+    "diff", "optimize",
 ]  # fmt: skip
 # What changes how a program prints, or which model it takes.
 VARIABLES = [

@@ -13,6 +13,7 @@ import threading
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
@@ -20,8 +21,15 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "campaigns"))
 
 import small
 
-from movrec import Doc2VecEmbedder, ModelError, ParameterError, Recommender
-from movrec.workings import locks, model, parts
+from movrec import (
+    CatalogueError,
+    Doc2VecEmbedder,
+    ModelError,
+    ParameterError,
+    QueryError,
+    Recommender,
+)
+from movrec.workings import changes, locks, model, parts
 from movrec.workings.film_map import film_map
 from movrec.workings.folders import load_part, save_part
 from movrec.workings.locks import locked
@@ -83,12 +91,12 @@ def contents(folder):
 
 def test_a_killed_add_leaves_the_model_as_it_was(folder, tmp_path, monkeypatch, caplog):
     # What lies in the folder between the table's commit and the manifest is what a kill leaves.
-    def manifest_after_a_look(place, manifest):
+    def manifest_after_a_look(place, manifest, **files):
         shutil.copytree(place, tmp_path / "killed")
-        return write(place, manifest)
+        return write(place, manifest, **files)
 
-    write = model.write_manifest
-    monkeypatch.setattr(model, "write_manifest", manifest_after_a_look)
+    write = changes.write_manifest
+    monkeypatch.setattr(changes, "write_manifest", manifest_after_a_look)
     before = contents(folder)
     assert Recommender.open(folder).add(small.films(100, 102)) == 2
     killed = tmp_path / "killed"
@@ -120,7 +128,7 @@ def test_an_add_that_fails_changes_nothing(folder, monkeypatch, step, error):
         if step == "add":
             failing.setattr(model.FilmStore, "add", add_and_fail)
         else:
-            failing.setattr(model, "write_manifest", fail)
+            failing.setattr(changes, "write_manifest", fail)
         with pytest.raises((ModelError, KeyboardInterrupt)) as caught:
             recommender.add(small.films(100, 102))
     if caught.type is ModelError:
@@ -131,13 +139,13 @@ def test_an_add_that_fails_changes_nothing(folder, monkeypatch, step, error):
 
 
 def test_an_add_that_fails_after_the_manifest_is_an_add(folder, monkeypatch):
-    def write_and_fail(place, manifest):
-        write(place, manifest)
+    def write_and_fail(place, manifest, **files):
+        write(place, manifest, **files)
         raise OSError(5, "Input/output error")
 
-    write, recommender = model.write_manifest, Recommender.open(folder)
+    write, recommender = changes.write_manifest, Recommender.open(folder)
     with monkeypatch.context() as failing:
-        failing.setattr(model, "write_manifest", write_and_fail)
+        failing.setattr(changes, "write_manifest", write_and_fail)
         with pytest.raises(ModelError):
             recommender.add(small.films(100, 102))
     assert len(Recommender.open(folder).films) == 42
@@ -189,6 +197,304 @@ def test_two_threads_add_to_one_model(folder):
         thread.join()
     assert not errors
     assert len(Recommender.open(folder).films) == 46 == len(recommender.films)
+
+
+# ---- films that are deleted and updated, versions that come back and go ---------------------------
+
+
+CHANGES = {
+    "delete": lambda recommender: recommender.delete(recommender.films["id"].tolist()[:2]),
+    "update": lambda recommender: recommender.update(new_plot(recommender)),
+    "restore": lambda recommender: recommender.restore("built"),
+    "optimize": lambda recommender: recommender.optimize(keep=1),
+    "tag": lambda recommender: recommender.tag("now"),
+}
+
+
+def new_plot(recommender):
+    film = int(recommender.films["id"].iloc[3])
+    return pd.DataFrame({"id": [film], "overview": ["A ship sinks in the cold sea."]})
+
+
+@pytest.fixture(scope="module")
+def changed(base, tmp_path_factory):
+    """A model that was changed four times; its first version has the tag "built"."""
+    path = shutil.copytree(base, tmp_path_factory.mktemp("changed") / "model")
+    recommender = Recommender.open(path)
+    recommender.tag("built")
+    recommender.add(small.films(100, 102))
+    recommender.delete(recommender.films["id"].tolist()[:2])
+    recommender.update(new_plot(recommender))
+    recommender.update(pd.DataFrame({"id": recommender.films["id"].tail(1), "vote_count": [5]}))
+    return path
+
+
+@pytest.fixture
+def versions(changed, tmp_path):
+    return shutil.copytree(changed, tmp_path / "model")
+
+
+def facts_of(folder):
+    opened = Recommender.open(folder)
+    films = opened.films.sort_values("id").reset_index(drop=True)
+    return films.to_json(), opened.store.vectors("joined", films["id"])
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("step", ["before", "after"])
+def test_a_killed_change_is_none_or_whole(versions, tmp_path, monkeypatch, name, step):
+    # What lies in the folder before and after the manifest is written is what a kill leaves there.
+    def manifest_with_a_look(place, manifest, **files):
+        if step == "before":
+            shutil.copytree(place, tmp_path / "killed")
+        written = write(place, manifest, **files)
+        if step == "after":
+            shutil.copytree(place, tmp_path / "killed")
+        return written
+
+    write, killed = changes.write_manifest, tmp_path / "killed"
+    before, was = contents(versions), facts_of(versions)
+    with monkeypatch.context() as looking:
+        looking.setattr(changes, "write_manifest", manifest_with_a_look)
+        CHANGES[name](Recommender.open(versions))
+    expected = was if step == "before" else facts_of(versions)
+    found = facts_of(killed)
+    assert found[0] == expected[0] and np.array_equal(found[1], expected[1])
+    assert contents(killed) == (before if step == "before" else contents(versions))
+    again = Recommender.open(killed)
+    small.asked(again)
+    if step == "before" or name != "tag":  # it has that already
+        CHANGES[name](again)
+    assert small.asked(Recommender.open(killed))
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_that_fails_changes_nothing(versions, monkeypatch, name):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    recommender, before = Recommender.open(versions), contents(versions)
+    answers = small.asked(recommender)
+    with monkeypatch.context() as failing:
+        failing.setattr(changes, "write_manifest", fail)
+        with pytest.raises(ModelError, match="No space left") as caught:
+            CHANGES[name](recommender)
+    assert small.is_one_sentence(caught.value)
+    assert contents(versions) == before and small.asked(recommender) == answers
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_waits_for_others_and_knows_its_model(versions, other, impatient, name):
+    recommender = Recommender.open(versions)
+    with lock_model(versions, "adding films"), pytest.raises(ModelError, match="adding films"):
+        CHANGES[name](recommender)
+    old = Recommender.open(versions, "built")
+    with pytest.raises(ParameterError, match="opened to be read") as caught:
+        CHANGES[name](old)
+    assert small.is_one_sentence(caught.value)
+    replace(versions, other)
+    now = contents(versions)
+    with pytest.raises(ModelError, match="has been replaced since it was opened"):
+        CHANGES[name](recommender)
+    assert contents(versions) == now
+
+
+def test_deleted_films_never_come(folder):
+    recommender = Recommender.open(folder)
+    film = recommender.films.iloc[5]
+    best = recommender.recommend(int(film["id"]), k=1)["id"].iloc[0]
+    assert recommender.delete([int(best), int(film["id"])]) == 2
+    for opened in (recommender, Recommender.open(folder)):
+        assert len(opened.films) == 38 == opened.manifest["films"]
+        everything = opened.recommend_all(37, match_genres=False)
+        assert not {best, film["id"]} & {*everything["id"], *everything["recommended_id"]}
+        with pytest.raises(QueryError):
+            opened.recommend(int(best))
+        assert best not in set(opened.search(film["title"], k=38)["id"])
+    with pytest.raises(CatalogueError, match="at least one"):
+        recommender.delete(recommender.films["id"])
+    assert recommender.add(small.films(5, 6)) == 1  # it may come back
+
+
+def test_an_update_makes_anew_what_has_changed(folder):
+    recommender = Recommender.open(folder)
+    film = int(recommender.films["id"].iloc[7])
+    was, places = recommender.store.vectors("joined", [film])[0], recommender.space.layout_
+
+    def blocks_changed(**new):
+        recommender.update(pd.DataFrame({"id": [film], **{k: [v] for k, v in new.items()}}))
+        now = recommender.store.vectors("joined", [film])[0]
+        return {
+            name for name, place in places.items() if not np.array_equal(now[place], was[place])
+        }
+
+    assert blocks_changed(vote_count=77, tagline="It waits.") == set()
+    assert recommender.find(film)["vote_count"] == 77 and len(recommender.films) == 40
+    assert blocks_changed(year=1931) == {"year"}
+    assert recommender.recommend_for_text(small.PLOT, k=40, years=(1931, 1931))["id"].tolist() == [
+        film
+    ]
+    assert blocks_changed(genres=["Western"]) == {"year", "genres"}
+    assert recommender.search("submarine", k=3)["id"].tolist() == []
+    plot = "A submarine waits below the ice."
+    assert {"plot", "year", "genres"} <= blocks_changed(overview=plot)
+    assert recommender.search("submarine", k=3)["id"].tolist() == [film]
+    assert recommender.update(pd.DataFrame({"id": [film], "overview": [plot]})) == 0
+    assert small.asked(Recommender.open(folder)) == small.asked(recommender)
+    assert recommender.history()["change"].tolist() == ["built"] + 4 * ["updated"]
+
+
+def test_an_updated_film_is_like_one_that_was_added(folder):
+    recommender, plot = Recommender.open(folder), "A submarine waits below the ice for a signal."
+    one, two = recommender.films["id"].tolist()[:2]
+    new = recommender.films_of([one]).assign(id=10**6, overview=plot)
+    recommender.add(new)
+    recommender.update(pd.DataFrame({"id": [one], "overview": [plot]}))
+    updated, added = recommender.store.vectors("joined", [one, 10**6])
+    np.testing.assert_allclose(updated, added, atol=1e-6)
+    words = recommender.store.of_films([one, 10**6]).words
+    half = len(words.ids) // 2
+    assert half > 3 and words.ids[:half].tolist() == words.ids[half:].tolist()
+    assert recommender.films["id"].is_unique and two in recommender
+
+
+@pytest.mark.parametrize(
+    "films, words",
+    [
+        ({"id": [-5], "year": [1999]}, "not in the catalogue"),
+        ({"year": [1999]}, "column id"),
+        ({"id": [..., ...], "year": [1999, 2000]}, "twice"),
+        ({"id": [...], "stars": [5]}, "no column 'stars'"),
+        ({"id": [...], "title": [None]}, "no title"),
+        ({"id": ["862"], "year": [1999]}, "ids"),
+        ({"id": []}, "column id"),
+    ],
+)
+def test_an_update_that_cannot_be(base, films, words):
+    recommender = Recommender.open(base)
+    first = int(recommender.films["id"].iloc[0])
+    films = (
+        films | {"id": [first if i is ... else i for i in films.get("id", [])]}
+        if "id" in films
+        else films
+    )
+    with pytest.raises((CatalogueError, ParameterError), match=words) as caught:
+        recommender.update(pd.DataFrame(films))
+    assert small.is_one_sentence(caught.value) and len(recommender.history()) == 1
+
+
+def test_films_are_added_in_batches(folder, monkeypatch):
+    monkeypatch.setattr(changes, "BATCH", 3)
+    recommender, sizes = Recommender.open(folder), []
+    read = Recommender.read_films
+
+    def counted(self, films):
+        sizes.append(len(films))
+        return read(self, films)
+
+    monkeypatch.setattr(Recommender, "read_films", counted)
+    assert recommender.add(small.films(100, 108)) == 8
+    assert sizes == [3, 3, 2] and len(Recommender.open(folder).films) == 48
+    history = recommender.history()
+    assert history["change"].tolist() == ["built", "added"] and history["count"].tolist() == [40, 8]
+    assert recommender.delete(recommender.films["id"].tolist()[:7]) == 7
+    assert len(Recommender.open(folder).films) == 41
+
+
+def test_a_version_is_what_it_was(versions, base):
+    recommender = Recommender.open(versions)
+    history = recommender.history()
+    assert history["change"].tolist() == ["built", "added", "deleted", "updated", "updated"]
+    assert history["films"].tolist() == [40, 42, 40, 40, 40]
+    assert history["can_be_opened"].all() and history["when"].notna().all()
+    for which in ("built", int(history["version"][0]), str(history["version"][0])):
+        opened = Recommender.open(versions, which)
+        assert small.asked(opened) == small.asked(Recommender.open(base))
+    for version, n in zip(history["version"], history["films"]):
+        assert len(Recommender.open(versions, int(version)).films) == n
+    again = pickle.loads(pickle.dumps(opened))
+    assert again.manifest["version"] == opened.manifest["version"] and again.read_only
+
+
+def test_a_restored_version_is_what_it_was(versions, base):
+    recommender = Recommender.open(versions)
+    before = recommender.manifest["version"]
+    assert recommender.restore("built") == before + 1
+    assert small.asked(recommender) == small.asked(Recommender.open(base))
+    assert recommender.restore(before + 1) == before + 1  # it is the newest
+    assert len(Recommender.open(versions, before).films) == 40
+    assert recommender.manifest["added"] is None and recommender.add(small.films(100, 102)) == 2
+    line = recommender.history().iloc[-2]
+    assert line["change"] == "restored" and line["restored"] == recommender.history()["version"][0]
+
+
+def test_old_versions_go_but_for_the_newest_and_the_tagged(versions):
+    recommender = Recommender.open(versions)
+    reader, answers = Recommender.open(versions), small.asked(recommender)
+    first, second = recommender.history()["version"][:2].tolist()
+    done = recommender.optimize(keep=2)
+    assert small.asked(recommender) == answers == small.asked(Recommender.open(versions))
+    assert second in done.cleaned and first not in done.cleaned
+    there = recommender.history().query("can_be_opened")["version"].tolist()
+    assert there == [first, *recommender.history()["version"][-2:]]
+    for version in there:
+        assert small.asked(Recommender.open(versions, version))
+    with pytest.raises(ParameterError, match=rf"cleaned up: there are {there[2]}, .*\(built\)\."):
+        Recommender.open(versions, second)
+    assert small.asked(reader) == answers  # its version is among those that stay
+    unlisted = contents(versions).keys() - recommender.manifest["files"].keys() - {"manifest.json"}
+    assert not unlisted
+    recommender.optimize(keep=1)
+    with pytest.raises(ModelError, match="has been cleaned up since it was opened"):
+        reader.recommend(int(reader.films["id"].iloc[0]))
+    assert recommender.optimize(keep=1).cleaned == ()
+    recommender.untag("built")
+    assert recommender.optimize(keep=1).cleaned == (first,)
+    assert len(Recommender.open(versions).films) == 40
+
+
+def test_an_old_version_is_checked_when_it_is_opened(versions):
+    recommender = Recommender.open(versions)
+    recommender.optimize(keep=5)
+    old = [name for name, entry in recommender.manifest["files"].items() if entry.get("old")]
+    file = versions / next(name for name in old if "/data/" in name)
+    content = file.read_bytes()
+    file.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    assert len(Recommender.open(versions).films) == 40
+    for which in (
+        lambda: Recommender.open(versions, "built"),
+        lambda: recommender.restore("built"),
+    ):
+        with pytest.raises(ModelError, match="checksum"):
+            which()
+    file.write_bytes(content[:-9])
+    with pytest.raises(ModelError, match="bytes instead of"):
+        Recommender.open(versions)
+
+
+def test_what_cannot_be_understood_is_not_cleaned_up(versions, monkeypatch, caplog):
+    def unknown(*_):
+        raise ModelError("it is written in another way")
+
+    recommender = Recommender.open(versions)
+    monkeypatch.setattr(changes, "table_version", unknown)
+    assert recommender.optimize(keep=1).cleaned == () and "nothing is cleaned up" in caplog.text
+    assert recommender.history()["can_be_opened"].all()
+    assert small.asked(Recommender.open(versions)) and small.asked(
+        Recommender.open(versions, "built")
+    )
+
+
+def test_a_model_without_a_history_gets_one(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    version = manifest["version"]
+    del manifest["history"]
+    small.write_json_manifest(folder / "manifest.json", manifest)
+    recommender = Recommender.open(folder)
+    assert recommender.history()["version"].tolist() == [version]
+    recommender.delete(recommender.films["id"].tolist()[0])
+    assert recommender.history()["change"].tolist() == ["built", "deleted"]
+    assert len(Recommender.open(folder, version).films) == 40
 
 
 # ---- the manifest lists what movrec wrote --------------------------------------------------------
@@ -298,14 +604,14 @@ def test_a_model_is_opened_while_it_is_replaced(folder, other, monkeypatch):
     # The first look falls into the old model, the second into none, the third into the new one.
     read, looks = model.read_manifest, []
 
-    def replaced_meanwhile(path):
+    def replaced_meanwhile(path, **how):
         looks.append(path)
         if len(looks) == 1:
             shutil.rmtree(folder)
         elif len(looks) == 2:
             shutil.copytree(other, folder)
             raise ModelError("a file is missing")
-        return read(path)
+        return read(path, **how)
 
     monkeypatch.setattr(model, "read_manifest", replaced_meanwhile)
     assert len(Recommender.open(folder).films) == 40 and len(looks) == 3
@@ -720,6 +1026,12 @@ def test_only_regular_files_are_opened(folder, tmp_path, what, name):
         *[("packages", {"torch": "\x1b[31m"}), ("seconds", {"table": float("nan")}), ("files", [])],
         *[("language", ["english"]), ("blocks", None), ("rows_read", -5), ("added", "many")],
         *[("sources", {}), ("sources", [{"source": "a.csv"}]), ("sources", ["a.csv"])],
+        *[
+            ("history", {}),
+            ("history", ["built"]),
+            ("history", [{"version": 6}]),
+            ("history", None),
+        ],
     ],
 )
 def test_a_manifest_that_fits_and_says_what_cannot_be(folder, name, value):
@@ -835,7 +1147,7 @@ def test_films_of_a_hostile_table(folder, tmp_path):
         table = lancedb.connect(str(place)).open_table("films")
         change(table)
         manifest = json.loads((place / "manifest.json").read_text())
-        manifest.update(version=table.version, films=max(1, table.count_rows()))
+        manifest.update(version=table.version, films=max(1, table.count_rows()), history=[])
         for name in contents(place):
             if name.startswith("films.lance/"):
                 manifest["files"][name] = {}

@@ -287,7 +287,13 @@ def contents() -> str:
     lessons = [(path, title_of(read_notebook(path))) for path in lesson_paths()]
     parts = {
         "Lessons": [f"{path.name[:2]} {title} </nbs/{path.stem}>" for path, title in lessons],
-        "Use movrec": ["/docs/own_catalogue", "/docs/command_line", "/docs/promises", "/api/index"],
+        "Use movrec": [
+            "/docs/own_catalogue",
+            "/docs/command_line",
+            "/docs/versions",
+            "/docs/promises",
+            "/api/index",
+        ],
         "Read on": ["/docs/how_good", "/docs/glossary", "/workshop/README"],
         "The project": [
             "/CONTRIBUTING",

@@ -18,6 +18,7 @@ from . import batch
 from .asking import ids_of
 from .compared import Candidates
 from .core import ParameterError, check_real
+from .diff import diff_models
 from .embedder import mean_direction, unit_rows
 from .explain import Explainer, Explanation
 from .matching import title_key
@@ -583,3 +584,40 @@ class Answerer(FilmModel):
         """
         with self.telling_if_replaced():
             return batch.export_embeddings(self, path, space)
+
+    def diff(
+        self, before: int | str, after: int | str | None = None, k: int = 10, *, most: int = 1000
+    ) -> pd.DataFrame:
+        """Say whose recommendations differ between two versions of the model.
+
+        Parameters
+        ----------
+        before, after : int or str
+            Numbers or tags of `history`; by default `after` is this version.
+        k : int, default 10
+            How many recommendations of each film are compared.
+        most : int, default 1000
+            How many films at most: of a larger catalogue those that are nearest to the films that
+            have changed.
+
+        Returns
+        -------
+        DataFrame
+            A row a film whose list is another one: `id`, `title`, `stayed` (how many films are in both
+            lists), `came` and `went` (titles); the most changed first. ``attrs`` has the ids of the
+            films that were `added`, `deleted` and `updated`, the two `versions`, and how many films
+            were `compared`, `of` how many that are in both.
+
+        Raises
+        ------
+        ParameterError
+            There is no such version, or a number is out of range.
+
+        Notes
+        -----
+        Lists by the default weights, of films that share a genre, as `recommend` makes them.
+        """
+        kind, path = type(self), self.path
+        with self.telling_if_replaced():
+            old = kind.open(path, before)
+            return diff_models(old, self if after is None else kind.open(path, after), k, most)

@@ -23,15 +23,22 @@ from .weights import FURTHER_BLOCKS, Weights, resolve_weights
 from .word_vectors import WordVectors
 
 # %% auto #0
-__all__ = ['Scores', 'rank_films', 'memberships', 'joined_scores', 'recommend_all', 'export_recommendations', 'export_embeddings']
+__all__ = ['Scores', 'best_of_each', 'rank_films', 'memberships', 'joined_scores', 'recommend_all', 'export_recommendations',
+           'export_embeddings']
 
 # %% ../../nbs/workings/06_batch.ipynb #3b8a23f0
 Scores = Callable[[np.ndarray], np.ndarray]
 _ROWS_AT_A_TIME = 512
 
 
-def _best_of_each(similarity: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the columns of the k largest values of each row, and these values, largest first."""
+def best_of_each(similarity: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns of the k largest values of each row, and these values, largest first.
+
+    Examples
+    --------
+    >>> best_of_each(np.array([[0.1, 0.9, 0.5]]), 2)[0].tolist()
+    [[1, 2]]
+    """
     best = np.argpartition(-similarity, min(k, similarity.shape[1] - 1), axis=1)[:, :k]
     best.sort(axis=1)  # of equal values, the film that stands first in the catalogue
     values = np.take_along_axis(similarity, best, axis=1)
@@ -73,7 +80,7 @@ def rank_films(
         block = rows[start : start + _ROWS_AT_A_TIME]
         similarity = np.array(scores(block), dtype=np.float32)
         similarity[np.arange(len(block)), block] = -np.inf
-        best, values = _best_of_each(similarity if among is None else similarity[:, among], k)
+        best, values = best_of_each(similarity if among is None else similarity[:, among], k)
         kept = np.isfinite(values)
         part = {
             "id": np.repeat(ids[block], kept.sum(axis=1)),

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from .. import __version__
 from .core import CONTROL, ModelError, ParameterError, first_line, logger
 from .folders import read_bytes, sha256
+from .history import is_history
 from .locks import locked
 from .places import reason, whole_file
 
@@ -137,7 +138,18 @@ def _is_of_table(name: str) -> bool:
     return name.startswith(f"{TABLE}/") and name != _HINT
 
 
-def write_manifest(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+def _marked(entry: dict[str, Any], name: str, current: Collection[str]) -> dict[str, Any]:
+    entry = {key: entry[key] for key in ("bytes", "sha256")}
+    return entry | {"old": True} if _is_of_table(name) and name not in current else entry
+
+
+def write_manifest(
+    folder: Path,
+    manifest: dict[str, Any],
+    *,
+    current: Collection[str] | None = None,
+    kept: Collection[str] | None = None,
+) -> dict[str, Any]:
     """Write `manifest.json`, with the checksums of the files of a model, and return what was written.
 
     Parameters
@@ -146,6 +158,11 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
         The model folder.
     manifest : dict
         What it says. Of what is in its `files` already, nothing is hashed again.
+    current : collection of str, optional
+        The files of the film table that the version that counts is made of; the others are marked as
+        `old`, and looked at when an old version is opened. Default: no change of marks.
+    kept : collection of str, optional
+        All files of the film table that are to be listed. Default: all that are there.
 
     Returns
     -------
@@ -160,8 +177,15 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     files = dict(manifest.get("files", {}))
     for name, found in entries_below(folder):
         new = name not in files and name != _HINT and "/" in name and _is_ours(name, set())
+        new = new and (kept is None or not _is_of_table(name) or name in kept)
         if new and stat.S_ISREG(found.st_mode) and (_is_of_table(name) or "files" not in manifest):
             files[name] = {"bytes": found.st_size, "sha256": sha256(folder / name)}
+    if kept is not None:
+        files = {
+            name: entry for name, entry in files.items() if not _is_of_table(name) or name in kept
+        }
+    if current is not None:
+        files = {name: _marked(entry, name, current) for name, entry in files.items()}
     manifest = {**manifest, "files": files}
     with whole_file(folder / MANIFEST) as part:
         part.write_bytes(_bytes_of(manifest))
@@ -223,6 +247,7 @@ def _are_files(value: Any) -> bool:
         _is_file_name(name)
         and isinstance(entry, dict)
         and _is_whole(entry.get("bytes"))
+        and type(entry.get("old", False)) is bool
         and re.fullmatch("[0-9a-f]{64}", str(entry.get("sha256"))) is not None
         for name, entry in value.items()
     )
@@ -246,10 +271,11 @@ _SCHEMA = {
     "files": _are_files,
     "added": lambda value: value is None or _is_whole(value),
     "sources": _are_sources,
+    "history": is_history,
 }
 
 
-_OPTIONAL: dict[str, Any] = {"added": None, "sources": []}
+_OPTIONAL: dict[str, Any] = {"added": None, "sources": [], "history": []}
 
 
 def _newest_version(files: dict[str, Any]) -> int | None:
@@ -292,6 +318,9 @@ def _parsed(folder: Path, content: bytes) -> dict[str, Any]:
     ]
     if not wrong and _newest_version(manifest["files"]) not in {None, manifest["version"]}:
         wrong = ["version"]
+    if not wrong and manifest.get("history"):
+        newest = manifest["history"][-1]
+        wrong = [name for name in ("version", "films") if newest[name] != manifest[name]]
     if wrong:
         raise ModelError(
             f"{file} is damaged ({wrong[0]} is not what it should be): build the model again."
@@ -328,7 +357,7 @@ def parse_manifest(folder: Path) -> dict[str, Any]:
     return _parsed(folder, content)
 
 # %% ../../nbs/workings/00_manifest.ipynb #man-read-code
-def _check_file(path: Path, found: os.stat_result | None, size: int, checksum: str) -> None:
+def _check_file(path: Path, found: os.stat_result | None, size: int, checksum: str | None) -> None:
     try:
         if found is None:
             problem = "is missing"
@@ -336,7 +365,7 @@ def _check_file(path: Path, found: os.stat_result | None, size: int, checksum: s
             problem = "is no regular file"
         elif found.st_size != size:
             problem = f"has {found.st_size} bytes instead of {size}"
-        elif sha256(path) != checksum:
+        elif checksum is not None and sha256(path) != checksum:
             problem = "does not have the checksum that was recorded when it was written"
         else:
             return
@@ -345,8 +374,20 @@ def _check_file(path: Path, found: os.stat_result | None, size: int, checksum: s
     raise ModelError(f"{path} {problem}: copy the model folder again, or build the model again.")
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path, *, with_old: bool = False) -> dict[str, Any]:
     """Return the manifest of a model folder whose files are all as they were written.
+
+    Parameters
+    ----------
+    folder : Path
+        The model folder.
+    with_old : bool, default False
+        Read the files of old versions, too; of those usually only the size is looked at.
+
+    Returns
+    -------
+    dict
+        The manifest.
 
     Raises
     ------
@@ -364,7 +405,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     manifest = parse_manifest(folder)
     found = dict(entries_below(folder))
     for name, entry in manifest["files"].items():
-        _check_file(folder / name, found.get(name), entry["bytes"], entry["sha256"])
+        checksum = entry["sha256"] if with_old or not entry.get("old") else None
+        _check_file(folder / name, found.get(name), entry["bytes"], checksum)
     for name in found:
         if name.startswith(f"{TABLE}/") and not _is_ours(name, set()):
             raise ModelError(
@@ -406,8 +448,8 @@ def drop_newer(folder: Path, manifest: dict[str, Any], *, told: bool = True) -> 
             (folder / _HINT).unlink(missing_ok=True)
     if names and told:
         logger.warning(
-            "%s: %d files in its film table belonged to films that were never added to the end, or were "
-            "put there by somebody else: removed",
+            "%s: %d files in its film table belonged to a change that did not come to its end or to "
+            "versions that were cleaned up, or were put there by somebody else: removed",
             folder,
             len(names),
         )

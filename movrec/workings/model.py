@@ -10,8 +10,8 @@ import html
 import os
 import platform
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -21,23 +21,41 @@ import pandas as pd
 
 from .. import __version__
 from ..ingest import check_films
-from ..space import JoinedSpace, Reading, TextModel
+from ..space import JoinedSpace, TextModel
 from ..store import RESULT_COLUMNS, FilmStore, film_schema
+from movrec.workings.changes import (
+    Optimized,
+    add_films,
+    catalogue_facts,
+    current_files,
+    delete_films,
+    optimize_model,
+    restore_version,
+    tag_version,
+    telling_what_failed,
+    untag_version,
+    update_films,
+)
 from movrec.workings.core import (
     CatalogueError,
     ModelError,
-    MovrecError,
+    ParameterError,
     QueryError,
     Stopwatch,
-    first_line,
     quoted,
 )
 from .folders import load_part, save_part
+from movrec.workings.history import (
+    KEPT_VERSIONS,
+    at_version,
+    find_version,
+    history_table,
+    with_change,
+)
 from movrec.workings.manifest import (
     MANIFEST,
     MODEL_FORMAT,
     check_replaceable,
-    drop_newer,
     lock_model,
     parse_manifest,
     read_manifest,
@@ -59,9 +77,8 @@ if TYPE_CHECKING:
 M = TypeVar("M")
 
 # %% auto #0
-__all__ = ['M', 'catalogue_facts', 'new_manifest', 'model_card', 'Catalogue', 'check_enough', 'write_model',
-           'telling_what_failed', 'with_free_ids', 'add_films', 'read_unless_replaced', 'check_table', 'reopen',
-           'OneVersion', 'FilmModel']
+__all__ = ['M', 'new_manifest', 'model_card', 'Catalogue', 'check_enough', 'write_model', 'read_unless_replaced', 'check_table',
+           'reopen', 'OneVersion', 'FilmModel']
 
 # %% ../../nbs/workings/06_model.ipynb #b3c8ce71
 def _installed(package: str) -> str | None:
@@ -69,33 +86,6 @@ def _installed(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def catalogue_facts(films: pd.DataFrame) -> dict[str, Any]:
-    """Return what a manifest says of a catalogue, which changes when films are added.
-
-    Parameters
-    ----------
-    films : DataFrame
-        A film table.
-
-    Returns
-    -------
-    dict
-        `films`, `years` (the first and the last, or None), `genres`.
-
-    Examples
-    --------
-    >>> two = pd.DataFrame({"year": [1995, 1999], "genres": [["Comedy"], ["Drama", "Comedy"]]})
-    >>> catalogue_facts(two)
-    {'films': 2, 'years': [1995, 1999], 'genres': 2}
-    """
-    years = films["year"].dropna() if "year" in films else pd.Series(dtype=int)
-    return {
-        "films": len(films),
-        "years": [int(years.min()), int(years.max())] if len(years) else None,
-        "genres": len({genre for genres in films["genres"] for genre in genres}),
-    }
 
 
 def new_manifest(
@@ -317,126 +307,8 @@ def _write_parts(
     clock.lap("files")
     manifest = new_manifest(films, model.text_fields, {**model.seconds_, **clock.seconds})
     facts = {"language": language, "blocks": model.blocks, "version": store.table.version}
-    write_manifest(folder, manifest | facts)
-
-
-@contextmanager
-def telling_what_failed(sentence: str) -> Iterator[None]:
-    """Turn what LanceDB, safetensors or the system raise into a `ModelError` that begins so.
-
-    Examples
-    --------
-    >>> with telling_what_failed("The film cannot be added"):
-    ...     raise RuntimeError("lance error: no space left")
-    Traceback (most recent call last):
-        ...
-    movrec.workings.core.ModelError: The film cannot be added (lance error: no space left).
-    """
-    try:
-        yield
-    except MovrecError:
-        raise
-    except Exception as error:  # LanceDB raises RuntimeError, OSError, ValueError and others
-        raise ModelError(f"{sentence} ({first_line(error)}).") from error
-
-# %% ../../nbs/workings/06_model.ipynb #free-ids-code
-def _known_by(films: pd.DataFrame) -> list[str]:
-    """Return the columns that say which film a row of a new table is."""
-    if "source_id" in films and films["source_id"].notna().all():
-        return ["source_id"]
-    return ["title", "overview"] if films.attrs.get("numbered_by_rows") else ["id"]
-
-
-def with_free_ids(model: Catalogue, films: pd.DataFrame) -> pd.DataFrame:
-    """Return films that are to be added to a catalogue, with ids that are free there.
-
-    Parameters
-    ----------
-    model : Catalogue
-        What they are added to.
-    films : DataFrame
-        The new films, as `check_films` returns them.
-
-    Returns
-    -------
-    DataFrame
-        The films; their ids count on from the catalogue's largest, where they were made by movrec
-        from a file without numbers, and one of them is taken.
-
-    Raises
-    ------
-    CatalogueError
-        A film is in the catalogue already.
-
-    Examples
-    --------
-    >>> one = pd.DataFrame({"title": ["One"], "overview": ["A ship sinks."], "genres": [[]]})
-    >>> other = one.assign(title="Other")
-    >>> with_free_ids(Catalogue(check_films(one)), check_films(other))["id"].tolist()
-    [2]
-    """
-    by = _known_by(films)
-    there = model.films.reindex(columns=by)
-    place = {key: row for row, key in enumerate(there.itertuples(index=False, name=None))}
-    keys = list(films[by].itertuples(index=False, name=None))
-    present = [key for key in keys if key in place]
-    if present:
-        title = model.films["title"].iloc[place[present[0]]]
-        first = f"{by[0]} {present[0][0]} is {title!r}"
-        if len(by) > 1:
-            first = f"{title!r} with the same plot"
-        raise CatalogueError(
-            f"{len(present)} of the films are in the catalogue already ({first}): leave them out."
-        )
-    if by == ["id"] or not any(int(film) in model for film in films["id"]):
-        return films
-    next_id = int(model.films["id"].max()) + 1
-    return films.assign(id=range(next_id, next_id + len(films)))
-
-# %% ../../nbs/workings/06_model.ipynb #84b8efdf
-def add_films(model: FilmModel, films: pd.DataFrame) -> int:
-    """Embed and store new films without training again; see `FilmModel.add`.
-
-    Examples
-    --------
-    >>> opened = FilmModel.open(model)
-    >>> new = {"id": [1], "title": ["New"], "overview": ["A ship sinks."], "genres": [[]]}
-    >>> add_films(opened, pd.DataFrame(new))
-    1
-    """
-    checked = check_films(films)
-    model.still_there()
-    films = with_free_ids(model, checked)
-    reading = model.read_films(films)
-    joined = model.space.transform(films, reading.text, reading.probabilities)
-    with telling_what_failed(f"The films cannot be added to {model.path}"):
-        with lock_model(model.place, "adding films"):
-            model.catch_up()  # with what others have added meanwhile
-            films = with_free_ids(model, checked)
-            try:
-                manifest = _append(model, films, reading, joined)
-            except BaseException:  # an interrupt with Ctrl-C too
-                with suppress(OSError):  # else the next who opens it will
-                    drop_newer(model.place, parse_manifest(model.place), told=False)
-                raise
-        model.take(manifest)
-    return len(films)
-
-
-def _append(
-    model: FilmModel, films: pd.DataFrame, reading: Reading, joined: np.ndarray
-) -> dict[str, Any]:
-    """Write films into the table, and the manifest that makes them count; the lock must be held."""
-    drop_newer(model.place, model.manifest)
-    store = FilmStore.open(model.place)
-    store.add(films, reading.blocks[0], joined, reading.words, model.space.condense(joined))
-    manifest = {
-        **model.manifest,
-        **catalogue_facts(store.films()),
-        "added": model.manifest.get("added", 0) + len(films),
-        "version": store.table.version,
-    }
-    return write_manifest(model.place, manifest)
+    current = current_files(folder, store.table.version)
+    write_manifest(folder, with_change({}, manifest | facts, "built", len(films)), current=current)
 
 # %% ../../nbs/workings/06_model.ipynb #m0delch3
 def read_unless_replaced(path: Path, read: Callable[[tuple[int, ...] | None], M]) -> M:
@@ -458,9 +330,9 @@ def read_unless_replaced(path: Path, read: Callable[[tuple[int, ...] | None], M]
     raise AssertionError("the last try returns or raises")
 
 
-def _read_whole(path: Path) -> tuple[dict[str, Any], JoinedSpace]:
+def _read_whole(path: Path, version: int | str | None = None) -> tuple[dict[str, Any], JoinedSpace]:
     """Return the manifest and the space of a model folder, all of whose files have been checked."""
-    manifest = read_manifest(path)
+    manifest = read_manifest(path, with_old=version is not None)
     if not settle_table(path, manifest):
         raise ModelError(f"The model in {path} is being written to: open it again.")
     if load_part(path / "text", _TEXT)[0].get("text_fields") != manifest["text_fields"]:
@@ -468,6 +340,8 @@ def _read_whole(path: Path) -> tuple[dict[str, Any], JoinedSpace]:
             f"The text fields that {path / MANIFEST} names are not those that the model has read: "
             "build the model again."
         )
+    if version is not None:
+        manifest = at_version(manifest, find_version(manifest, version, path))
     return manifest, JoinedSpace.load(path / "space")
 
 
@@ -492,7 +366,7 @@ def check_table(store: FilmStore, manifest: dict[str, Any], space: JoinedSpace) 
         )
 
 
-def reopen(kind: type[FilmModel], path: str, build: str) -> FilmModel:
+def reopen(kind: type[FilmModel], path: str, build: str, version: int | None = None) -> FilmModel:
     """Open a model again in another process, if it is still the one that it was.
 
     Examples
@@ -500,7 +374,7 @@ def reopen(kind: type[FilmModel], path: str, build: str) -> FilmModel:
     >>> reopen(FilmModel, str(recommender.path), recommender.manifest["build"]).manifest["films"]
     600
     """
-    model = kind.open(path)
+    model = kind.open(path, version)
     if model.manifest["build"] != build:
         raise ModelError(f"The model in {path} has been replaced since: open it again.")
     return model
@@ -513,6 +387,8 @@ class OneVersion(Catalogue, Parts):
     ----------
     path, manifest, space, seen
         As for `Parts`.
+    read_only : bool, default False
+        Was a certain version asked for? Then nothing can be changed.
 
     Examples
     --------
@@ -527,8 +403,10 @@ class OneVersion(Catalogue, Parts):
         manifest: dict[str, Any],
         space: JoinedSpace,
         seen: tuple[int, ...] | None = None,
+        read_only: bool = False,
     ) -> None:
         Parts.__init__(self, path, manifest, space, seen)
+        self.read_only = read_only
         self.take(manifest)
 
     def take(self, manifest: dict[str, Any]) -> None:
@@ -552,6 +430,15 @@ class OneVersion(Catalogue, Parts):
         manifest = parse_manifest(self.place)
         if manifest["version"] != self.manifest["version"]:
             self.take(manifest)
+
+    def check_changeable(self) -> None:
+        """Raise `ParameterError` where a certain version was opened: it can be read, not changed."""
+        if self.read_only:
+            version = self.manifest["version"]
+            raise ParameterError(
+                f"This is version {version} of the model in {self.path}, opened to be read: open the "
+                f"model without a version, and restore({version}) if you want to go back to it."
+            )
 
 # %% ../../nbs/workings/06_model.ipynb #3844b409
 class FilmModel(OneVersion):
@@ -655,13 +542,16 @@ class FilmModel(OneVersion):
         return cls.open(path)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Self:
+    def open(cls, path: str | os.PathLike[str], version: int | str | None = None) -> Self:
         """Open a model folder; nothing in it is unpickled or executed.
 
         Parameters
         ----------
         path : str or path
             A folder that `build` wrote.
+        version : int or str, optional
+            A number or a tag of `history`: the films as they were then, to be read and not changed.
+            Default: the newest version.
 
         Returns
         -------
@@ -673,6 +563,8 @@ class FilmModel(OneVersion):
         ModelError
             The folder is missing, is not a model, was written in another format, or a file in it
             is missing, cut short or does not have its checksum.
+        ParameterError
+            There is no such version, or it has been cleaned up.
 
         Notes
         -----
@@ -680,12 +572,16 @@ class FilmModel(OneVersion):
         been replaced says so. See docs/promises.md.
         """
         path = as_path(path, "The model folder").expanduser()
-        return read_unless_replaced(path, lambda seen: cls(path, *_read_whole(path), seen))
+        only = version is not None
+        return read_unless_replaced(
+            path, lambda seen: cls(path, *_read_whole(path, version), seen, read_only=only)
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The table, the networks and the word vectors stay where they are: the other process opens
         # the same folder.
-        return reopen, (type(self), str(self.place), self.manifest["build"])
+        version = self.manifest["version"] if self.read_only else None
+        return reopen, (type(self), str(self.place), self.manifest["build"], version)
 
     def __repr__(self) -> str:
         name = type(self).__name__
@@ -722,6 +618,175 @@ class FilmModel(OneVersion):
         training count for nothing, so build again when many films have been added.
         """
         return add_films(self, films)
+
+    def delete(self, ids: int | Collection[int]) -> int:
+        """Take films out of the catalogue.
+
+        Parameters
+        ----------
+        ids : int or list of int
+            Their ids.
+
+        Returns
+        -------
+        int
+            How many films were deleted.
+
+        Raises
+        ------
+        ParameterError
+            They are no whole numbers, or the model was opened at a certain version.
+        CatalogueError
+            One of them is not in the catalogue, or no film would be left (nothing is deleted then).
+        ModelError
+            As for `add`: nothing is deleted then.
+
+        Notes
+        -----
+        What was learned from their texts stays learned, until the model is built again. The films
+        can be had back with `restore`, until their version is cleaned up.
+        """
+        return delete_films(self, ids)
+
+    def update(self, films: pd.DataFrame) -> int:
+        """Change what is known of films.
+
+        Parameters
+        ----------
+        films : DataFrame
+            `id`, and the columns that are new; a column that is not there stays as it is, and a
+            cell without a value empties what was known.
+
+        Returns
+        -------
+        int
+            How many films have changed; those in which nothing is new do not count.
+
+        Raises
+        ------
+        CatalogueError
+            An id is not in the catalogue or stands twice, there is a column that no film table has,
+            or a film would be none any more (nothing is changed then).
+        ParameterError
+            The model was opened at a certain version.
+        ModelError
+            As for `add`: nothing is changed then.
+
+        Notes
+        -----
+        Of a film's vector the blocks are made anew whose evidence has changed. A new text is read
+        as that of a new film.
+        """
+        return update_films(self, films)
+
+    def optimize(self, keep: int = KEPT_VERSIONS) -> Optimized:
+        """Write small files together, take new films into the indexes, and clear away old versions.
+
+        Parameters
+        ----------
+        keep : int, default 10
+            How many of the newest versions stay; those with a tag stay as well.
+
+        Returns
+        -------
+        Optimized
+            Which version counts now, which ones went, and how many bytes that has freed.
+
+        Raises
+        ------
+        ParameterError
+            `keep` is out of range, or the model was opened at a certain version.
+        ModelError
+            As for `add`: everything is as it was then.
+
+        Notes
+        -----
+        Nothing else cleans up: until then every version can be opened. Who has a model open whose
+        version goes has to open it again.
+        """
+        return optimize_model(self, keep)
+
+    def history(self) -> pd.DataFrame:
+        """Return what has happened to the model since it was built.
+
+        Returns
+        -------
+        DataFrame
+            A row a change, the oldest first: `version`, `change` (built, added, updated, deleted,
+            restored or optimized), `count` (films that it touched), `films` (in the catalogue
+            afterwards), `when`, `movrec` (which made it), `tags`, `restored` (which version) and
+            `can_be_opened`. The newest 200 are kept.
+        """
+        return history_table(self.manifest)
+
+    def tag(self, name: str, version: int | str | None = None) -> int:
+        """Give a version a name, by which it can be opened and for which it is kept.
+
+        Parameters
+        ----------
+        name : str
+            A letter, then up to 49 letters, digits, dots, dashes or underscores.
+        version : int or str, optional
+            Which one; default the newest.
+
+        Returns
+        -------
+        int
+            The version.
+
+        Raises
+        ------
+        ParameterError
+            It is no name or taken, or there is no such version.
+        ModelError
+            As for `add`.
+        """
+        return tag_version(self, name, version)
+
+    def untag(self, name: str) -> int:
+        """Take a tag away.
+
+        Parameters
+        ----------
+        name : str
+            The tag.
+
+        Returns
+        -------
+        int
+            The version that had it.
+
+        Raises
+        ------
+        ParameterError
+            There is no such tag.
+        ModelError
+            As for `add`.
+        """
+        return untag_version(self, name)
+
+    def restore(self, version: int | str) -> int:
+        """Go back to an older version: a new one is made, with its films.
+
+        Parameters
+        ----------
+        version : int or str
+            A number or a tag of `history`.
+
+        Returns
+        -------
+        int
+            The new version; the present one where it is the one that was asked for.
+
+        Raises
+        ------
+        ParameterError
+            There is no such version, it has been cleaned up, or the model was opened at a certain
+            version.
+        ModelError
+            As for `add`: everything is as it was then.
+        """
+        return restore_version(self, version)
 
     def predict_genres(self, overview: str, title: str | None = None) -> pd.DataFrame:
         """Predict the genres of a plot.

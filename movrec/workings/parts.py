@@ -21,6 +21,7 @@ from .core import CatalogueError, ModelError, ParameterError, QueryError
 from .embedder import load_embedder
 from .explain import WordReader
 from .forks import check_not_forked
+from .history import can_be_opened
 from .manifest import MANIFEST, parse_manifest
 from .places import real_place
 from .text import Plot, film_texts
@@ -109,14 +110,20 @@ class Opened:
 
     def _check_is_same(self) -> None:
         try:
-            build = parse_manifest(self.place)["build"]
+            now = parse_manifest(self.place)
         except ModelError as error:
             raise ModelError(
                 f"The model in {self.path} is no longer what was opened: open it again. ({error})"
             ) from error
-        if build != self.manifest["build"]:
+        if now["build"] != self.manifest["build"]:
             raise ModelError(
                 f"The model in {self.path} has been replaced since it was opened: open it again."
+            )
+        version = self.manifest["version"]
+        if version not in can_be_opened(now):
+            raise ModelError(
+                f"Version {version} of the model in {self.path} has been cleaned up since it was opened: "
+                "open the model again."
             )
 
     @contextmanager

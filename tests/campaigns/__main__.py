@@ -20,6 +20,10 @@ from sizes import add_sizes
 CAMPAIGNS = {
     "add": ["kills.py", "add"],
     "build": ["kills.py", "build"],
+    "delete": ["kills.py", "delete"],
+    "update": ["kills.py", "update"],
+    "restore": ["kills.py", "restore"],
+    "optimize": ["kills.py", "optimize"],
     "interleaved": ["interleaved.py"],
     "hostile_parts": ["hostile_parts.py"],
     "bit_flips": ["bit_flips.py"],

@@ -1,14 +1,16 @@
-"""Kill, or starve of disk, processes that add films to a model or build one over it.
+"""Kill, or starve of disk, processes that change a model or build one over it.
 
-    python tests/campaigns/kills.py add|build [--exact N] [--random N] [--full N] [--broken N]
+    python tests/campaigns/kills.py ACT [--exact N] [--random N] [--full N] [--broken N]
 
-After each try somebody else opens the model, asks it, does the same again and opens it once more. Counted is whether
-the model was the old or the new one, whole, each time, and whether every error was told in one sentence.
+ACT is add, build, delete, update, optimize or restore. After each try somebody else opens the model, asks it, does the
+same again and opens it once more. Counted is whether the model was the old or the new one, whole, each time, and whether
+every error was told in one sentence.
 """
 
 import argparse
 import collections
 import errno
+import hashlib
 import os
 import random
 import shutil
@@ -23,6 +25,7 @@ import faults
 
 faults.preload(__name__)
 
+import pandas as pd
 import sizes
 import small
 
@@ -37,19 +40,67 @@ def building(model):
     return lambda: len(small.build(model, 50, 92, seed=2).films)
 
 
-def looked_at(model, act):
+def deleting(model):
+    return lambda: Recommender.open(model).delete(small.films(5, 7)["id"].tolist())
+
+
+def updating(model):
+    new = {"id": small.films(5, 7)["id"].tolist(), "overview": ["A ship sinks.", "A dog waits."]}
+    return lambda: Recommender.open(model).update(pd.DataFrame(new))
+
+
+def restoring(model):
+    return lambda: Recommender.open(model).restore("built")
+
+
+def optimizing(model):
+    return lambda: [*Recommender.open(model).optimize(keep=1).cleaned]
+
+
+def prepare(model):
+    """Give a model a past: a tag, films that were added, and others that were deleted."""
+    opened = Recommender.open(model)
+    opened.tag("built")
+    opened.add(small.films(200, 203))
+    opened.delete(small.films(0, 6)["id"].tolist())
+    opened.update(pd.DataFrame({"id": small.films(10, 20)["id"], "vote_count": range(10)}))
+    return len(opened.films)
+
+
+ACTS = {
+    "add": adding,
+    "build": building,
+    "delete": deleting,
+    "update": updating,
+    "restore": restoring,
+    "optimize": optimizing,
+}
+WITH_A_PAST = {"restore", "optimize"}
+
+
+def state(opened):
+    """What tells the old model from the new one: its films, their plots, and which versions it has."""
+    plots = hashlib.sha256(opened.films.sort_values("id")[["id", "overview"]].to_csv().encode())
+    there = opened.history().query("can_be_opened")["version"]
+    return [len(opened.films), plots.hexdigest()[:8], len(there) if len(there) < 5 else 5]
+
+
+def looked_at(model, act, name):
     """Open a model that something has happened to, and use it as a person would."""
     logging_off()
     seen = []
     opened = Recommender.open(model)
     small.asked(opened)
-    seen.append(len(opened.films))
+    for version in opened.history().query("can_be_opened")["version"]:
+        Recommender.open(model, int(version))
+    seen.append(state(opened)[: 3 if name == "optimize" else 2])
     said = faults.told(act)
-    seen.append(said[0] if "already" not in str(said[1]) else "there already")
+    there_already = "already" in str(said[1]) or "not in the catalogue" in str(said[1])
+    seen.append(said[0] if not there_already else "there already")
     opened = Recommender.open(model)
     first = int(opened.films["id"].iloc[0])
     opened.recommend(first, k=3)
-    seen.append(len(opened.films))
+    seen.append(state(opened)[: 3 if name == "optimize" else 2])
     unlisted = [p.name for p in model.rglob("*") if p.name.endswith((".part", ".lock"))]
     left = sorted(p for p in os.listdir(model.parent) if p != model.name)
     return [*seen, len(unlisted) + len(left)]
@@ -79,7 +130,7 @@ def trials(options, total, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("act", choices=["add", "build"])
+    parser.add_argument("act", choices=[*ACTS])
     for name, count in (("exact", 250), ("random", 250), ("full", 60), ("broken", 60), ("seed", 1)):
         parser.add_argument(f"--{name}", type=int, default=count)
     parser.add_argument("--again", action="store_true", help="go through the exact points again")
@@ -93,29 +144,33 @@ def main():
     with tempfile.TemporaryDirectory() as home:
         base, model = Path(home) / "base", Path(home) / "work" / "model"
         assert faults.run(lambda: len(small.build(base).films))[0] == "ok"
-        act = (adding if options.act == "add" else building)(model)
+        if options.act in WITH_A_PAST:
+            assert faults.run(lambda: prepare(base))[0] == "ok"
+        act = ACTS[options.act](model)
 
         def fresh():
             shutil.rmtree(model.parent, ignore_errors=True)
             shutil.copytree(base, model)
 
         fresh()
+        old = faults.run(lambda: looked_at(model, lambda: None, options.act))[1][0]
         begun = time.monotonic()
         said, n_films, total = faults.run(act)
         seconds = time.monotonic() - begun
         print(f"{options.act}: {said}, {total} changes of files, {seconds:.1f} s", flush=True)
-        old, new = 40, 42
+        new = faults.run(lambda: looked_at(model, lambda: None, options.act))[1][0]
+        assert old != new, (old, new)
         tries = list(trials(options, total, seconds))
         random.Random(options.seed).shuffle(tries)  # some of each kind, if there is no time for all
         for kind, how, after in sizes.in_time(tries):
             fresh()
             child = faults.Child(act, **how)
             came = child.end(kill_after=after)
-            look = faults.run(lambda: looked_at(model, act))
+            look = faults.run(lambda: looked_at(model, act, options.act))
             well = (
                 came[0] in {"ok", "refused", "killed"}
                 and look[0] == "ok"
-                and look[1][0] in {old, new}
+                and look[1][0] in [old, new]
                 and look[1][1] in {"ok", "there already"}
                 and look[1][2] == new
                 and look[1][3] == 0
