@@ -6,7 +6,6 @@
 __all__ = ['RESULT_COLUMNS', 'film_schema', 'film_rows', 'FilmTable', 'SearchedTable', 'FilmStore']
 
 # %% ../nbs/05_store.ipynb #d6ffadaa
-import datetime
 import os
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -644,28 +643,4 @@ class FilmStore(SearchedTable):
         """Append films, their vectors and their words; parameters as for `create`."""
         rows = film_rows(films, documents, joined, words, coarse)
         self.table.add(rows.select(self.table.schema.names))  # an older table lacks a column
-        self.forget()
-
-    def replace(
-        self,
-        films: pd.DataFrame,
-        documents: np.ndarray,
-        joined: np.ndarray,
-        words: WordVectors | None = None,
-        coarse: np.ndarray | None = None,
-    ) -> None:
-        """Write films anew that are there already, by their ids; parameters as for `create`."""
-        rows = film_rows(films, documents, joined, words, coarse).select(self.table.schema.names)
-        self.table.merge_insert("id").when_matched_update_all().execute(rows)
-        self.forget()
-
-    def delete(self, ids: Sequence[int]) -> None:
-        """Take films out of the newest version; the older ones still have them."""
-        self.table.delete(_among(ids))
-        self.forget()
-
-    def optimize(self) -> None:
-        """Write small files together, without what was deleted, and take new films into the indexes."""
-        # LanceDB would remove what is older than a week: which versions go is decided elsewhere.
-        self.table.optimize(cleanup_older_than=datetime.timedelta(days=36_500))
         self.forget()

@@ -5,6 +5,7 @@
 # %% ../../nbs/workings/06_changes.ipynb #chg-02
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from movrec.workings.core import (
     first_line,
     logger,
     quoted,
+    shorten,
 )
 from movrec.workings.history import (
     KEPT_VERSIONS,
@@ -367,7 +369,7 @@ def film_ids(ids: int | Collection[int]) -> list[int]:
     if wrong or not listed:
         what = quoted(wrong[0] if wrong else ids)
         raise ParameterError(
-            f"Films are deleted by their ids, whole numbers such as 862, not by {what}."
+            f"Films are named by their ids here, whole numbers such as 862, not by {what}."
         )
     return list(dict.fromkeys(map(int, listed)))
 
@@ -397,7 +399,7 @@ def delete_films(model: Changeable, ids: int | Collection[int]) -> int:
         if len(wanted) == len(model.films):
             raise CatalogueError("These are all films of the catalogue: at least one has to stay.")
         for rows in _batches(len(wanted)):
-            store.delete(wanted[rows])
+            store.table.delete(f"id IN ({', '.join(map(str, wanted[rows]))})")
         return _commit(model, store, "deleted", len(wanted))
 
     change(model, "deleting films", "The films cannot be deleted from", remove)
@@ -411,10 +413,17 @@ def _given(model: Changeable, films: Any) -> pd.DataFrame:
         films = check_films(films)
     if films.attrs.get("numbered_by_rows"):
         films = films.drop(columns="id", errors="ignore")
-    if "source_id" in films and "source_id" in model.films:
-        known = model.films.dropna(subset=["source_id"])
-        numbers = films["source_id"].map(dict(zip(known["source_id"], known["id"])))
-        films = films.assign(id=numbers.fillna(-1).astype("int64")).drop(columns="source_id")
+    if _known_by(films) == ["source_id"]:
+        there = model.films.reindex(columns=["id", "source_id"]).dropna()
+        numbers = films["source_id"].map(dict(zip(there["source_id"], there["id"])))
+        if numbers.isna().any():
+            first = films["source_id"][numbers.isna()].iloc[0]
+            raise CatalogueError(
+                f"{numbers.isna().sum()} of the films to be updated are not in the catalogue (id "
+                f"{shorten(str(first), 80)}): leave them out."
+            )
+        films = films.assign(id=numbers.astype("int64"))
+    films = films.drop(columns="source_id", errors="ignore")
     if "id" not in films or films.empty:
         raise CatalogueError("Films are updated by their ids: give a table with a column id.")
     known_names = [name for name in film_schema(1, 1).names if name in (*model.films, *films)]
@@ -461,7 +470,9 @@ def _rewrite(model: Changeable, store: FilmStore, was: pd.DataFrame, now: pd.Dat
         same = stays & (joined[:, place] == before[:, place]).all(axis=1)
         joined[same, place] = stored[same, place]
     documents[~stays] = reading.blocks[0][~stays]
-    store.replace(now, documents, joined, reading.words, model.space.condense(joined))
+    rows = film_rows(now, documents, joined, reading.words, model.space.condense(joined))
+    rows = rows.select(store.table.schema.names)
+    store.table.merge_insert("id").when_matched_update_all().execute(rows)
 
 
 def update_films(model: Changeable, films: Any) -> int:
@@ -624,7 +635,7 @@ def _clear(place: Path, manifest: dict[str, Any]) -> None:
             if kept.name not in there:
                 kept.unlink()
 
-
+# %% ../../nbs/workings/06_changes.ipynb #chg-optimize
 def optimize_model(model: Changeable, keep: int = KEPT_VERSIONS) -> Optimized:
     """Clear away what is old; see `FilmModel.optimize`.
 
@@ -643,7 +654,8 @@ def optimize_model(model: Changeable, keep: int = KEPT_VERSIONS) -> Optimized:
     def tidy(store: FilmStore) -> dict[str, Any] | None:
         nonlocal before
         before = _listed_bytes(model.manifest)
-        store.optimize()
+        # LanceDB would remove what is older than a week: which versions go is decided here.
+        store.table.optimize(cleanup_older_than=datetime.timedelta(days=36_500))
         version, manifest = store.table.version, model.manifest
         if version != manifest["version"]:
             manifest = with_change(manifest, {"version": version}, "optimized", manifest["films"])

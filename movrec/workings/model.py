@@ -23,19 +23,7 @@ from .. import __version__
 from ..ingest import check_films
 from ..space import JoinedSpace, TextModel
 from ..store import RESULT_COLUMNS, FilmStore, film_schema
-from movrec.workings.changes import (
-    Optimized,
-    add_films,
-    catalogue_facts,
-    current_files,
-    delete_films,
-    optimize_model,
-    restore_version,
-    tag_version,
-    telling_what_failed,
-    untag_version,
-    update_films,
-)
+from . import changes
 from movrec.workings.core import (
     CatalogueError,
     ModelError,
@@ -78,7 +66,7 @@ M = TypeVar("M")
 
 # %% auto #0
 __all__ = ['M', 'new_manifest', 'model_card', 'Catalogue', 'check_enough', 'write_model', 'read_unless_replaced', 'check_table',
-           'reopen', 'OneVersion', 'FilmModel']
+           'reopen', 'OneVersion', 'LivingModel', 'FilmModel']
 
 # %% ../../nbs/workings/06_model.ipynb #b3c8ce71
 def _installed(package: str) -> str | None:
@@ -119,7 +107,7 @@ def new_manifest(
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "packages": {name: _installed(name) for name in ("gensim", "torch", "lancedb", "numpy")},
-        **catalogue_facts(films),
+        **changes.catalogue_facts(films),
         "text_fields": list(text_fields),
         "rows_read": report.rows_read if report is not None else None,
         "sources": source_facts(films),
@@ -288,7 +276,7 @@ def write_model(films: pd.DataFrame, path: Path, model: TextModel) -> None:
             held.enter_context(lock_model(place, "building"))
         folder = held.enter_context(new_folder(place, check_replaceable, "building"))
         blocks = model.fit(films)
-        with telling_what_failed(f"The model cannot be written to {path}"):
+        with changes.telling_what_failed(f"The model cannot be written to {path}"):
             _write_parts(films, folder, model, blocks)
 
 
@@ -307,7 +295,7 @@ def _write_parts(
     clock.lap("files")
     manifest = new_manifest(films, model.text_fields, {**model.seconds_, **clock.seconds})
     facts = {"language": language, "blocks": model.blocks, "version": store.table.version}
-    current = current_files(folder, store.table.version)
+    current = changes.current_files(folder, store.table.version)
     write_manifest(folder, with_change({}, manifest | facts, "built", len(films)), current=current)
 
 # %% ../../nbs/workings/06_model.ipynb #m0delch3
@@ -413,7 +401,7 @@ class OneVersion(Catalogue, Parts):
         """Read the films of one version of the table, the one that a manifest names."""
         with (
             self.telling_if_replaced(),
-            telling_what_failed(f"The film table in {self.path} cannot be read"),
+            changes.telling_what_failed(f"The film table in {self.path} cannot be read"),
         ):
             version = manifest["version"]
             store = FilmStore.open(self.place, version, still_there=self.still_there)
@@ -440,8 +428,222 @@ class OneVersion(Catalogue, Parts):
                 f"model without a version, and restore({version}) if you want to go back to it."
             )
 
+# %% ../../nbs/workings/06_model.ipynb #m0dellife
+class LivingModel(OneVersion):
+    """An open model folder whose films change: each change is a version, and can be undone.
+
+    Parameters
+    ----------
+    path, manifest, space, seen, read_only
+        As for `OneVersion`.
+
+    Examples
+    --------
+    >>> opened = LivingModel(recommender.path, recommender.manifest, recommender.space)
+    >>> opened.history()["change"].tolist()
+    ['built']
+    """
+
+    def add(self, films: pd.DataFrame) -> int:
+        """Embed and store new films without training again.
+
+        Parameters
+        ----------
+        films : DataFrame
+            A film table. `genres` may be an empty list: such a film is stored without genres, and
+            wherever genres are needed its predicted ones stand in.
+
+        Returns
+        -------
+        int
+            How many films were added.
+
+        Raises
+        ------
+        CatalogueError
+            A column is missing, or an id is in the catalogue already (nothing is added then).
+        ModelError
+            The model has been replaced since, somebody else is writing to it, or the disk fails:
+            nothing is added then.
+
+        Notes
+        -----
+        Vectors of new films are inferred by the embedder as it is: words that it has not seen in
+        training count for nothing, so build again when many films have been added.
+        """
+        return changes.add_films(self, films)
+
+    def delete(self, ids: int | Collection[int]) -> int:
+        """Take films out of the catalogue.
+
+        Parameters
+        ----------
+        ids : int or list of int
+            Their ids.
+
+        Returns
+        -------
+        int
+            How many films were deleted.
+
+        Raises
+        ------
+        ParameterError
+            They are no whole numbers, or the model was opened at a certain version.
+        CatalogueError
+            One of them is not in the catalogue, or no film would be left (nothing is deleted then).
+        ModelError
+            As for `add`: nothing is deleted then.
+
+        Notes
+        -----
+        What was learned from their texts stays learned, until the model is built again. The films
+        can be had back with `restore`, until their version is cleaned up.
+        """
+        return changes.delete_films(self, ids)
+
+    def update(self, films: pd.DataFrame) -> int:
+        """Change what is known of films.
+
+        Parameters
+        ----------
+        films : DataFrame
+            `id`, and the columns that are new; a column that is not there stays as it is, and a
+            cell without a value empties what was known.
+
+        Returns
+        -------
+        int
+            How many films have changed; those in which nothing is new do not count.
+
+        Raises
+        ------
+        CatalogueError
+            An id is not in the catalogue or stands twice, there is a column that no film table has,
+            or a film would be none any more (nothing is changed then).
+        ParameterError
+            The model was opened at a certain version.
+        ModelError
+            As for `add`: nothing is changed then.
+
+        Notes
+        -----
+        Of a film's vector the blocks are made anew whose evidence has changed. A new text is read
+        as that of a new film.
+        """
+        return changes.update_films(self, films)
+
+    def optimize(self, keep: int = KEPT_VERSIONS) -> changes.Optimized:
+        """Write small files together, take new films into the indexes, and clear away old versions.
+
+        Parameters
+        ----------
+        keep : int, default 10
+            How many of the newest versions stay; those with a tag stay as well.
+
+        Returns
+        -------
+        Optimized
+            Which version counts now, which ones went, and how many bytes that has freed.
+
+        Raises
+        ------
+        ParameterError
+            `keep` is out of range, or the model was opened at a certain version.
+        ModelError
+            As for `add`: everything is as it was then.
+
+        Notes
+        -----
+        Nothing else cleans up: until then every version can be opened. Who has a model open whose
+        version goes has to open it again.
+        """
+        return changes.optimize_model(self, keep)
+
+    def history(self) -> pd.DataFrame:
+        """Return what has happened to the model since it was built.
+
+        Returns
+        -------
+        DataFrame
+            A row a change, the oldest first: `version`, `change` (built, added, updated, deleted,
+            restored or optimized), `count` (films that it touched), `films` (in the catalogue
+            afterwards), `when`, `movrec` (which made it), `tags`, `restored` (which version) and
+            `can_be_opened`. The newest 200 are kept.
+        """
+        return history_table(self.manifest)
+
+    def tag(self, name: str, version: int | str | None = None) -> int:
+        """Give a version a name, by which it can be opened and for which it is kept.
+
+        Parameters
+        ----------
+        name : str
+            A letter, then up to 49 letters, digits, dots, dashes or underscores.
+        version : int or str, optional
+            Which one; default the newest.
+
+        Returns
+        -------
+        int
+            The version.
+
+        Raises
+        ------
+        ParameterError
+            It is no name or taken, or there is no such version.
+        ModelError
+            As for `add`.
+        """
+        return changes.tag_version(self, name, version)
+
+    def untag(self, name: str) -> int:
+        """Take a tag away.
+
+        Parameters
+        ----------
+        name : str
+            The tag.
+
+        Returns
+        -------
+        int
+            The version that had it.
+
+        Raises
+        ------
+        ParameterError
+            There is no such tag.
+        ModelError
+            As for `add`.
+        """
+        return changes.untag_version(self, name)
+
+    def restore(self, version: int | str) -> int:
+        """Go back to an older version: a new one is made, with its films.
+
+        Parameters
+        ----------
+        version : int or str
+            A number or a tag of `history`.
+
+        Returns
+        -------
+        int
+            The new version; the present one where it is the one that was asked for.
+
+        Raises
+        ------
+        ParameterError
+            There is no such version, it has been cleaned up, or the model was opened at a certain
+            version.
+        ModelError
+            As for `add`: everything is as it was then.
+        """
+        return changes.restore_version(self, version)
+
 # %% ../../nbs/workings/06_model.ipynb #3844b409
-class FilmModel(OneVersion):
+class FilmModel(LivingModel):
     """A model folder, open: the films, their vectors, and what was learned from their texts.
 
     Make one with `build` or `open`.
@@ -589,204 +791,6 @@ class FilmModel(OneVersion):
 
     def _repr_html_(self) -> str:
         return model_card(type(self).__name__, self.path, self.manifest)
-
-    def add(self, films: pd.DataFrame) -> int:
-        """Embed and store new films without training again.
-
-        Parameters
-        ----------
-        films : DataFrame
-            A film table. `genres` may be an empty list: such a film is stored without genres, and
-            wherever genres are needed its predicted ones stand in.
-
-        Returns
-        -------
-        int
-            How many films were added.
-
-        Raises
-        ------
-        CatalogueError
-            A column is missing, or an id is in the catalogue already (nothing is added then).
-        ModelError
-            The model has been replaced since, somebody else is writing to it, or the disk fails:
-            nothing is added then.
-
-        Notes
-        -----
-        Vectors of new films are inferred by the embedder as it is: words that it has not seen in
-        training count for nothing, so build again when many films have been added.
-        """
-        return add_films(self, films)
-
-    def delete(self, ids: int | Collection[int]) -> int:
-        """Take films out of the catalogue.
-
-        Parameters
-        ----------
-        ids : int or list of int
-            Their ids.
-
-        Returns
-        -------
-        int
-            How many films were deleted.
-
-        Raises
-        ------
-        ParameterError
-            They are no whole numbers, or the model was opened at a certain version.
-        CatalogueError
-            One of them is not in the catalogue, or no film would be left (nothing is deleted then).
-        ModelError
-            As for `add`: nothing is deleted then.
-
-        Notes
-        -----
-        What was learned from their texts stays learned, until the model is built again. The films
-        can be had back with `restore`, until their version is cleaned up.
-        """
-        return delete_films(self, ids)
-
-    def update(self, films: pd.DataFrame) -> int:
-        """Change what is known of films.
-
-        Parameters
-        ----------
-        films : DataFrame
-            `id`, and the columns that are new; a column that is not there stays as it is, and a
-            cell without a value empties what was known.
-
-        Returns
-        -------
-        int
-            How many films have changed; those in which nothing is new do not count.
-
-        Raises
-        ------
-        CatalogueError
-            An id is not in the catalogue or stands twice, there is a column that no film table has,
-            or a film would be none any more (nothing is changed then).
-        ParameterError
-            The model was opened at a certain version.
-        ModelError
-            As for `add`: nothing is changed then.
-
-        Notes
-        -----
-        Of a film's vector the blocks are made anew whose evidence has changed. A new text is read
-        as that of a new film.
-        """
-        return update_films(self, films)
-
-    def optimize(self, keep: int = KEPT_VERSIONS) -> Optimized:
-        """Write small files together, take new films into the indexes, and clear away old versions.
-
-        Parameters
-        ----------
-        keep : int, default 10
-            How many of the newest versions stay; those with a tag stay as well.
-
-        Returns
-        -------
-        Optimized
-            Which version counts now, which ones went, and how many bytes that has freed.
-
-        Raises
-        ------
-        ParameterError
-            `keep` is out of range, or the model was opened at a certain version.
-        ModelError
-            As for `add`: everything is as it was then.
-
-        Notes
-        -----
-        Nothing else cleans up: until then every version can be opened. Who has a model open whose
-        version goes has to open it again.
-        """
-        return optimize_model(self, keep)
-
-    def history(self) -> pd.DataFrame:
-        """Return what has happened to the model since it was built.
-
-        Returns
-        -------
-        DataFrame
-            A row a change, the oldest first: `version`, `change` (built, added, updated, deleted,
-            restored or optimized), `count` (films that it touched), `films` (in the catalogue
-            afterwards), `when`, `movrec` (which made it), `tags`, `restored` (which version) and
-            `can_be_opened`. The newest 200 are kept.
-        """
-        return history_table(self.manifest)
-
-    def tag(self, name: str, version: int | str | None = None) -> int:
-        """Give a version a name, by which it can be opened and for which it is kept.
-
-        Parameters
-        ----------
-        name : str
-            A letter, then up to 49 letters, digits, dots, dashes or underscores.
-        version : int or str, optional
-            Which one; default the newest.
-
-        Returns
-        -------
-        int
-            The version.
-
-        Raises
-        ------
-        ParameterError
-            It is no name or taken, or there is no such version.
-        ModelError
-            As for `add`.
-        """
-        return tag_version(self, name, version)
-
-    def untag(self, name: str) -> int:
-        """Take a tag away.
-
-        Parameters
-        ----------
-        name : str
-            The tag.
-
-        Returns
-        -------
-        int
-            The version that had it.
-
-        Raises
-        ------
-        ParameterError
-            There is no such tag.
-        ModelError
-            As for `add`.
-        """
-        return untag_version(self, name)
-
-    def restore(self, version: int | str) -> int:
-        """Go back to an older version: a new one is made, with its films.
-
-        Parameters
-        ----------
-        version : int or str
-            A number or a tag of `history`.
-
-        Returns
-        -------
-        int
-            The new version; the present one where it is the one that was asked for.
-
-        Raises
-        ------
-        ParameterError
-            There is no such version, it has been cleaned up, or the model was opened at a certain
-            version.
-        ModelError
-            As for `add`: everything is as it was then.
-        """
-        return restore_version(self, version)
 
     def predict_genres(self, overview: str, title: str | None = None) -> pd.DataFrame:
         """Predict the genres of a plot.

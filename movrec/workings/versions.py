@@ -185,7 +185,7 @@ def _restore(version: Which, model: typed.Model = typed.DEFAULT_MODEL) -> None:
     films = _count(len(recommender.films))
     make_console().print(f"Version {number} is as {version} was: {films}.")
 
-
+# %% ../../nbs/workings/09_versions.ipynb #vers-diff
 def diff_lines(table: "pd.DataFrame") -> "Table":
     """Return whose recommendations have changed as a table.
 
