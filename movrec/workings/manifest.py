@@ -247,6 +247,7 @@ def _are_files(value: Any) -> bool:
         _is_file_name(name)
         and isinstance(entry, dict)
         and _is_whole(entry.get("bytes"))
+        and type(entry.get("old", False)) is bool
         and re.fullmatch("[0-9a-f]{64}", str(entry.get("sha256"))) is not None
         for name, entry in value.items()
     )
@@ -270,10 +271,11 @@ _SCHEMA = {
     "files": _are_files,
     "added": lambda value: value is None or _is_whole(value),
     "sources": _are_sources,
+    "history": is_history,
 }
 
 
-_OPTIONAL: dict[str, Any] = {"added": None, "sources": []}
+_OPTIONAL: dict[str, Any] = {"added": None, "sources": [], "history": []}
 
 
 def _newest_version(files: dict[str, Any]) -> int | None:
