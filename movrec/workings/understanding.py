@@ -17,6 +17,7 @@ from .embedder import read_blocks
 from .model import FilmModel
 from .question import Question
 from .scores import Evidence, combine, shift, telling_terms
+from .word_vectors import unit_words
 
 # %% auto #0
 __all__ = ['evidence_of_films', 'evidence_of_words', 'evidence_of_reading', 'Asked', 'understand']
@@ -53,7 +54,7 @@ def evidence_of_words(model: FilmModel, text: str) -> Evidence:
     if model.reader is not None:
         raw = {"reader": read_blocks(model.reader, [text])}
         vector[model.space.layout_["reader"]] = model.space.text_vectors(raw)["reader"][0]
-    words = model.words.transform([text]).row(0)
+    words = unit_words(model.words.transform([text]).row(0))  # a question is short, and no less sure
     return Evidence(vector, words, telling_terms(words, [text], model.words.language_))
 
 
@@ -68,7 +69,7 @@ def evidence_of_reading(model: FilmModel, reading: Reading) -> Evidence:
     ['big', 'house', 'lost', 'toy']
     """
     joined = model.space.transform(reading.films, reading.text, reading.probabilities)
-    words = reading.words.row(0)
+    words = unit_words(reading.words.row(0))
     terms = telling_terms(words, model.word_texts(reading.films), model.words.language_)
     return Evidence(joined[0], words, terms)
 
