@@ -23,7 +23,7 @@ from .workings.layouts import KAGGLE, MISSHAPEN, Layout, find_layout
 from .workings.limits import enough_memory
 from .workings.packing import KAGGLE_FILE, check_file
 from .workings.places import write_file
-from .workings.report import REASONS, make_report, mask
+from .workings.report import REASONS, make_report, mask, unreadable_in
 from .workings.typed_cells import as_pandas
 
 # %% ../nbs/01_ingest.ipynb #d6233db8
@@ -32,11 +32,11 @@ _TOO_MANY = 3  # cells that cannot be read, in columns where others can
 
 def _looks_shifted(cells: pd.DataFrame, table: pd.DataFrame, layout: Layout) -> pd.Series:
     """Mark the records whose cells stand in their neighbors' columns."""
-    shifted = mask(table["id"], lambda value: value is UNREADABLE)
+    shifted = unreadable_in(table["id"])
     shifted |= mask(table["overview"], is_status)
     if "tagline" in table:
         shifted |= mask(table["tagline"], is_status)
-    unreadable = {name: mask(table[name], lambda value: value is UNREADABLE) for name in table}
+    unreadable = {name: unreadable_in(table[name]) for name in table}
     usually_read = [column for column in unreadable.values() if column.mean() < 0.5]
     shifted |= sum(usually_read, start=pd.Series(0, table.index)) >= _TOO_MANY
     if MISSHAPEN in cells:
@@ -87,7 +87,7 @@ def find_reasons(
         "no overview": table["overview"].isna(),
         "placeholder overview": mask(table["overview"], is_placeholder),
         "no genres": mask(table["genres"], lambda genres: genres == ()),
-        "unreadable genres": mask(table["genres"], lambda genres: genres is UNREADABLE),
+        "unreadable genres": unreadable_in(table["genres"]),
     }
     reasons = pd.Series([None] * len(table), index=table.index, dtype=object)
     for reason, applies_here in applies.items():

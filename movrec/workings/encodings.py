@@ -182,10 +182,6 @@ def not_utf8(source: str, data: bytes, where: str) -> str:
     )
 
 # %% ../../nbs/workings/01_encodings.ipynb #encodings-check-code
-def _is_foreign(cell: object) -> bool:
-    return isinstance(cell, str) and not cell.isascii()
-
-
 @dataclass
 class TextCheck:
     """Mends the cells of a file that are not UTF-8, chunk by chunk, and counts them.
@@ -222,7 +218,11 @@ class TextCheck:
         """Return the cells of a chunk with what is Windows-1252 read as that."""
         for name in cells.columns:
             values = cells[name].tolist()
-            foreign = [place for place, cell in enumerate(values) if _is_foreign(cell)]
+            foreign = [
+                place
+                for place, cell in enumerate(values)
+                if isinstance(cell, str) and not cell.isascii()
+            ]
             damaged = [place for place in foreign if _ESCAPED.search(values[place])]
             self.accented += len(foreign) - len(damaged)
             halves = [place for place in foreign if UNDECODABLE.search(values[place])]

@@ -5,7 +5,7 @@
 # %% ../../nbs/workings/01_layouts.ipynb #06827a40
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -52,6 +52,23 @@ __all__ = ['Parser', 'PARSERS', 'KAGGLE', 'MISSHAPEN', 'KNOWN_LAYOUTS', 'Layout'
 
 # %% ../../nbs/workings/01_layouts.ipynb #66b3f02b
 Parser = Callable[[object], object]
+
+
+_SHORT = 32  # characters of a cell that many records may have
+
+
+def _parsed(parse: Parser, cells: Iterable[object]) -> list[object]:
+    """Return what is read of each cell; of cells with one short text, only the first is read."""
+    known: dict[str, object] = {}
+    values = []
+    for cell in cells:
+        if type(cell) is not str or len(cell) > _SHORT:
+            values.append(parse(cell))
+            continue
+        if cell not in known:
+            known[cell] = parse(cell)
+        values.append(known[cell])
+    return values
 
 
 @dataclass(frozen=True)
@@ -152,7 +169,7 @@ class Layout:
             name = self.name_of(column, cells.columns)
             if name is not None:
                 parse = self.parser_of(column, name)
-                values = [parse(cell) for cell in cells[name]]
+                values = _parsed(parse, cells[name])
                 table[column] = pd.Series(values, index=cells.index, dtype=object)
         return table
 

@@ -18,7 +18,7 @@ from .genre_cells import TMDB_GENRES
 from .layouts import KAGGLE, Layout
 
 # %% auto #0
-__all__ = ['REASONS', 'mask', 'IngestReport', 'make_report']
+__all__ = ['REASONS', 'mask', 'unreadable_in', 'IngestReport', 'make_report']
 
 # %% ../../nbs/workings/01_report.ipynb #7cb4267a
 # Why a row is no film -> the column whose cell shows it. The first reason that applies counts.
@@ -55,6 +55,17 @@ def mask(column: pd.Series, test: Callable[[Any], bool]) -> pd.Series:
     [False, True]
     """
     return pd.Series([bool(test(cell)) for cell in column], index=column.index, dtype=bool)
+
+
+def unreadable_in(column: pd.Series) -> pd.Series:
+    """Return a column of truth values: which cells are `UNREADABLE`.
+
+    Examples
+    --------
+    >>> unreadable_in(pd.Series(["Heat", UNREADABLE, None])).tolist()
+    [False, True, False]
+    """
+    return pd.Series([cell is UNREADABLE for cell in column], index=column.index, dtype=bool)
 
 # %% ../../nbs/workings/01_report.ipynb #263c7cd3
 _EXAMPLES_PER_REASON = 3
@@ -95,8 +106,12 @@ def _find_rare_genres(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{"genre": name, "films": rare[name], "title": titles[name]} for name in sorted(rare)]
 
 
-def _is_undecodable(cell: object) -> bool:
-    return isinstance(cell, str) and not cell.isascii() and bool(UNDECODABLE.search(cell))
+def _undecodable_in(column: pd.Series) -> pd.Series:
+    found = (
+        isinstance(cell, str) and not cell.isascii() and bool(UNDECODABLE.search(cell))
+        for cell in column
+    )
+    return pd.Series(list(found), index=column.index, dtype=bool)
 
 
 def _find_unreadable(
@@ -109,9 +124,7 @@ def _find_unreadable(
         if name is None:  # not from the file
             continue
         raw = cells.loc[table.index, name]
-        bad = raw[
-            mask(table[column], lambda value: value is UNREADABLE) | mask(raw, _is_undecodable)
-        ]
+        bad = raw[unreadable_in(table[column]) | _undecodable_in(raw)]
         if len(bad):
             row, cell = int(bad.index[0]) + 1, shorten(bad.iloc[0], 200)
             found.append({"column": column, "cells": len(bad), "row": row, "cell": cell})
