@@ -164,6 +164,12 @@ def guess_encoding(data: bytes) -> str | None:
     return next((name for name in likely if name not in western), None)
 
 # %% ../../nbs/workings/01_encodings.ipynb #encodings-not-utf8
+def _foreign_in(values: list[object]) -> list[int]:
+    """Return the places of the texts that are not ASCII alone."""
+    texts = ((place, cell) for place, cell in enumerate(values) if isinstance(cell, str))
+    return [place for place, cell in texts if not cell.isascii()]
+
+
 def not_utf8(source: str, data: bytes, where: str) -> str:
     """Return what to say of a file that is in another encoding, with a guess which.
 
@@ -218,11 +224,7 @@ class TextCheck:
         """Return the cells of a chunk with what is Windows-1252 read as that."""
         for name in cells.columns:
             values = cells[name].tolist()
-            foreign = [
-                place
-                for place, cell in enumerate(values)
-                if isinstance(cell, str) and not cell.isascii()
-            ]
+            foreign = _foreign_in(values)
             damaged = [place for place in foreign if _ESCAPED.search(values[place])]
             self.accented += len(foreign) - len(damaged)
             halves = [place for place in foreign if UNDECODABLE.search(values[place])]

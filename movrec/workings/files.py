@@ -36,7 +36,7 @@ from movrec.workings.typed_cells import (
 )
 
 # %% auto #0
-__all__ = ['CellChunks', 'read_cells', 'NoRows']
+__all__ = ['CellChunks', 'NoRows', 'read_cells']
 
 # %% ../../nbs/workings/01_files.ipynb #files-kind-code
 def _chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.DataFrame]:
@@ -92,6 +92,65 @@ class CellChunks(Iterator[pd.DataFrame]):
     @property
     def notices(self) -> list[str]:
         return self._request.notices
+
+# %% ../../nbs/workings/01_files.ipynb #files-opened
+class NoRows(CatalogueError):
+    """A table has names of columns, and nothing below them.
+
+    Examples
+    --------
+    >>> issubclass(NoRows, CatalogueError)
+    True
+    """
+
+
+def _get(address: str, progress: bool, request: Request) -> Iterator[pd.DataFrame]:
+    """Yield the chunks of a file on the web."""
+    with temporary_folder("download") as folder:
+        yield from _read(fetch(address, folder, progress), progress, request)
+
+
+def _characters(cells: list[object]) -> int:
+    """Return how much text there is in some cells."""
+    return sum(len(cell) for cell in cells if isinstance(cell, str))
+
+
+def _read(path: str | os.PathLike[str], progress: bool, request: Request) -> Iterator[pd.DataFrame]:
+    """Yield the chunks of a file, with its text mended and its rows numbered."""
+    path = check_file(path)
+    source, size = request.source, path.stat().st_size
+    check_file_limit("bytes", size, source)
+    bar = progress_bar(total=size, description=f"Reading {source}", unit="B", show=progress)
+    rows, characters, text = 0, 0, TextCheck()
+    try:
+        with (
+            enough_memory(source),
+            bar,
+            open(path, "rb") as raw,
+            unpacked(source, raw, request.member) as content,
+        ):
+            for cells in _chunks(content, request):
+                bar.update(max(0, raw.tell() - bar.n))
+                cells.index = pd.RangeIndex(rows, rows + len(cells))
+                rows += len(cells)
+                check_file_limit("rows", rows, source)
+                characters += sum(_characters(column.tolist()) for _, column in cells.items())
+                check_unpacked(characters, size, source)
+                yield text.mend(cells)
+    except PermissionError as error:
+        raise CatalogueError(f"{path} may not be read: change its permissions.") from error
+    except MovrecError:
+        raise
+    except Exception as error:  # whatever a damaged file makes of a library
+        raise CatalogueError(
+            f"{source} is damaged, or no table that can be read ({first_line(error)}): get the file "
+            "again, or save it as CSV in UTF-8."
+        ) from error
+    if not rows:
+        raise NoRows(f"{source} has column names but no rows: there is nothing to read.")
+    notice = text.notice(source)
+    if notice is not None:
+        request.notices.append(notice)
 
 # %% ../../nbs/workings/01_files.ipynb #files-read-cells
 def read_cells(
@@ -163,62 +222,3 @@ def read_cells(
         _read(path, progress, request) if address is None else _get(address, progress, request)
     )
     return CellChunks(request, reading)
-
-
-class NoRows(CatalogueError):
-    """A table has names of columns, and nothing below them.
-
-    Examples
-    --------
-    >>> issubclass(NoRows, CatalogueError)
-    True
-    """
-
-
-def _get(address: str, progress: bool, request: Request) -> Iterator[pd.DataFrame]:
-    """Yield the chunks of a file on the web."""
-    with temporary_folder("download") as folder:
-        yield from _read(fetch(address, folder, progress), progress, request)
-
-
-def _characters(cells: list[object]) -> int:
-    """Return how much text there is in some cells."""
-    return sum(len(cell) for cell in cells if isinstance(cell, str))
-
-
-def _read(path: str | os.PathLike[str], progress: bool, request: Request) -> Iterator[pd.DataFrame]:
-    """Yield the chunks of a file, with its text mended and its rows numbered."""
-    path = check_file(path)
-    source, size = request.source, path.stat().st_size
-    check_file_limit("bytes", size, source)
-    bar = progress_bar(total=size, description=f"Reading {source}", unit="B", show=progress)
-    rows, characters, text = 0, 0, TextCheck()
-    try:
-        with (
-            enough_memory(source),
-            bar,
-            open(path, "rb") as raw,
-            unpacked(source, raw, request.member) as content,
-        ):
-            for cells in _chunks(content, request):
-                bar.update(max(0, raw.tell() - bar.n))
-                cells.index = pd.RangeIndex(rows, rows + len(cells))
-                rows += len(cells)
-                check_file_limit("rows", rows, source)
-                characters += sum(_characters(column.tolist()) for _, column in cells.items())
-                check_unpacked(characters, size, source)
-                yield text.mend(cells)
-    except PermissionError as error:
-        raise CatalogueError(f"{path} may not be read: change its permissions.") from error
-    except MovrecError:
-        raise
-    except Exception as error:  # whatever a damaged file makes of a library
-        raise CatalogueError(
-            f"{source} is damaged, or no table that can be read ({first_line(error)}): get the file "
-            "again, or save it as CSV in UTF-8."
-        ) from error
-    if not rows:
-        raise NoRows(f"{source} has column names but no rows: there is nothing to read.")
-    notice = text.notice(source)
-    if notice is not None:
-        request.notices.append(notice)

@@ -50,7 +50,7 @@ from movrec.workings.number_cells import (
 __all__ = ['Parser', 'PARSERS', 'KAGGLE', 'MISSHAPEN', 'KNOWN_LAYOUTS', 'Layout', 'KnownLayout', 'layout_name', 'find_layout',
            'required_column']
 
-# %% ../../nbs/workings/01_layouts.ipynb #66b3f02b
+# %% ../../nbs/workings/01_layouts.ipynb #layouts-parsed
 Parser = Callable[[object], object]
 
 
@@ -70,7 +70,7 @@ def _parsed(parse: Parser, cells: Iterable[object]) -> list[object]:
         values.append(known[cell])
     return values
 
-
+# %% ../../nbs/workings/01_layouts.ipynb #66b3f02b
 @dataclass(frozen=True)
 class Layout:
     """Where a kind of catalogue keeps the columns of a film table, and how their cells are read.
