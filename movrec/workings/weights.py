@@ -30,11 +30,11 @@ FURTHER_BLOCKS = {
 }
 
 PRESETS: dict[str, dict[str, float]] = {
-    "balanced": {"plot": 0.5, "words": 4, "reader": 1, "genres": 0.7, "title": 0.3, "year": 0.6},
+    "balanced": {"plot": 0.25, "words": 4, "reader": 1, "genres": 0.7, "title": 0.3, "year": 0.5},
     "theme": {"plot": 0.5, "words": 4, "reader": 1, "genres": 0.2, "title": 0, "year": 0},
     "mood": {"plot": 1, "words": 0.5, "reader": 2, "genres": 1.5, "title": 0, "year": 0.2},
-    "era": {"plot": 0.5, "words": 4, "reader": 1, "genres": 0.7, "title": 0.3, "year": 4},
-    "description": {"plot": 0.5, "words": 3, "reader": 1, "genres": 0, "title": 0, "year": 0},
+    "era": {"plot": 0.25, "words": 4, "reader": 1, "genres": 0.7, "title": 0.3, "year": 4},
+    "description": {"plot": 0.5, "words": 4, "reader": 1, "genres": 0.2, "title": 0, "year": 0},
 }
 
 Weights = Mapping[str, float] | str | None
