@@ -17,8 +17,8 @@ from .columns import squeeze
 from .core import is_missing
 
 # %% auto #0
-__all__ = ['part_year', 'title_key', 'title_keys', 'slips_allowed', 'nearest_key', 'FilmKeys', 'Match', 'imdb_number', 'rows_by',
-           'FilmsByYear', 'FilmMatcher']
+__all__ = ['part_year', 'title_key', 'title_keys', 'title_heads', 'slips_allowed', 'nearest_key', 'FilmKeys', 'Match',
+           'imdb_number', 'rows_by', 'FilmsByYear', 'FilmMatcher']
 
 # %% ../../nbs/workings/01_matching.ipynb #matching-keys-code
 _ARTICLES = (
@@ -29,7 +29,6 @@ _TRAILING = re.compile(rf"(.*\S),\s*(?:{_ARTICLES}|l['’])", re.IGNORECASE)
 _BRACKETS = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]")
 _ALSO = re.compile(r"(?:a\.?k\.?a\.?|or)\s*:?\s+", re.IGNORECASE)
 _YEAR_AT_END = re.compile(r"(.*\S)\s*[(\[](18[7-9]\d|19\d\d|20\d\d)(?:[-–]\d{0,4})?[)\]]\s*")
-_HEAD = re.compile(r":\s|\s[-–—]\s|\sor\s\(|\s\(|,\sor\s")
 
 
 def part_year(title: str) -> tuple[str, int | None]:
@@ -80,6 +79,21 @@ def title_keys(title: str) -> list[str]:
         titles += [_ALSO.sub("", part, count=1) for part in inner]
     keys = (title_key(one) for one in titles if one.strip())
     return [key for key in dict.fromkeys(keys) if key]
+
+
+# What parts a title from its subtitle: "Alien: Covenant", "Birdman or (The ...)", "Salò, or the ..."
+_SUBTITLE = re.compile(r":\s|：|\s[-–—]\s|\sor:?\s\(|\sor:\s|,\sor\s|\s\(|\s\*")
+
+
+def title_heads(title: str) -> list[str]:
+    """Return a title without its subtitle; several where a subtitle has one of its own.
+
+    Examples
+    --------
+    >>> title_heads("Star Wars: Episode I - The Phantom Menace"), title_heads("Spider-Man")
+    (['Star Wars', 'Star Wars: Episode I'], [])
+    """
+    return [title[: part.start()] for part in _SUBTITLE.finditer(title) if part.start()]
 
 # %% ../../nbs/workings/01_matching.ipynb #matching-slips-code
 _NUMBERS = re.compile(r"\d+")
@@ -173,10 +187,9 @@ class FilmKeys:
         self.by_imdb = {number: row for number, row in numbers if number is not None}
         self.by_title = rows_by(self._named(films))
         self.by_head = rows_by(
-            (title_key(title[: part.start()]), row)
+            (title_key(head), row)
             for row, title in enumerate(films["title"])
-            for part in _HEAD.finditer(title)
-            if part.start()
+            for head in title_heads(title)
         )
         self.by_year = rows_by((year, row) for row, year in enumerate(self.years))
         keyed = ((row, key) for key, rows in self.by_title.items() for row in rows)

@@ -17,13 +17,13 @@ import pandas as pd
 
 from .core import ParameterError, QueryError, check_whole, quoted
 from .limits import MOST_LISTED, MOST_TITLE, check_text
-from .matching import rows_by
+from .matching import rows_by, title_heads
 from .numerals import disguised, joined_key, read_numbers
 from .text import has_article, normalize_title, plain_text
 
 # %% auto #0
-__all__ = ['ALIKE', 'VERY_ALIKE', 'list_films', 'title_heads', 'TitleKeys', 'Series', 'is_slip', 'Words', 'misspelled',
-           'Beginnings', 'NearSpellings', 'Meanings', 'TitleIndex']
+__all__ = ['ALIKE', 'VERY_ALIKE', 'list_films', 'TitleKeys', 'Series', 'is_slip', 'Words', 'misspelled', 'Beginnings',
+           'NearSpellings', 'Meanings', 'TitleIndex']
 
 # %% ../../nbs/workings/06_titles.ipynb #d5d43a79
 def list_films(films: pd.DataFrame, most: int = 6) -> str:
@@ -41,21 +41,6 @@ def list_films(films: pd.DataFrame, most: int = 6) -> str:
     if len(films) > most:
         shown.append(f"{len(films) - most} more")
     return ", ".join(shown)
-
-
-# What parts a title from its subtitle: "Alien: Covenant", "Birdman or (The ...)", "Salò, or the ..."
-_SUBTITLE = re.compile(r":\s|：|\s[-–—]\s|\sor:?\s\(|\sor:\s|,\sor\s|\s\(|\s\*")
-
-
-def title_heads(title: str) -> list[str]:
-    """Return a title without its subtitle; several where a subtitle has one of its own.
-
-    Examples
-    --------
-    >>> title_heads("Star Wars: Episode I - The Phantom Menace"), title_heads("Spider-Man")
-    (['Star Wars', 'Star Wars: Episode I'], [])
-    """
-    return [title[: part.start()] for part in _SUBTITLE.finditer(title) if part.start()]
 
 # %% ../../nbs/workings/06_titles.ipynb #857bfa4d
 class TitleKeys:
