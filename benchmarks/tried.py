@@ -133,7 +133,7 @@ def try_texts(model, texts) -> list[dict]:
     judge("words alone", "no", {"words": 1})
     judge("the reader alone", "no", {"reader": 1})
     judge("Doc2Vec alone", "no", {"plot": 1})
-    judge("predicted genres of 0.4 as well", "no", {**default, "genres": 0.4})
+    judge("predicted genres of 0.4 instead", "no", {**default, "genres": 0.4})
     queries = Judgements.bundled(model.films).known_items
     for name, make in (("BM25 on stems", bm25_contender), ("TF-IDF", tfidf_contender)):
         found = known_item(make(model.films).ask, queries, bootstrap=Bootstrap(n=1)).loc["all"]

@@ -112,6 +112,8 @@ def test_the_figures_are_those_that_were_measured():
         f"naming them, {100 * described['known_item_found']:.0f} %",
         f"{100 * described['known_item_first']:.0f} % are the first",
         f"words alone find {100 * texts['words alone']['known_item_found']:.0f} %",
+        f"shorter plots, {100 * methods['movrec']['known_item_found']:.0f} %",
+        f"BM25 finds {100 * methods['BM25, stemmed']['known_item_found']:.0f} %",
         f"micro-F1 of {default_genres:.2f}",
         f"reach {genres['TF-IDF and logistic regression']['micro_f1']:.2f}",
         f"Run again it gets {recipes[0]:.2f}",
