@@ -399,6 +399,14 @@ class OneVersion(Catalogue, Parts):
 
     def take(self, manifest: dict[str, Any]) -> None:
         """Read the films of one version of the table, the one that a manifest names."""
+        before, self.manifest = self.manifest, manifest  # whose version may have been cleaned up
+        try:
+            self._read(manifest)
+        except BaseException:
+            self.manifest = before
+            raise
+
+    def _read(self, manifest: dict[str, Any]) -> None:
         with (
             self.telling_if_replaced(),
             changes.telling_what_failed(f"The film table in {self.path} cannot be read"),
@@ -410,7 +418,7 @@ class OneVersion(Catalogue, Parts):
             if not films["id"].is_unique:
                 raise ModelError(f"Two films in the table of {self.path} have one id.")
             Catalogue.__init__(self, films)
-        self.store, self.manifest = store, manifest
+        self.store = store
 
     def catch_up(self) -> None:
         """Take in the films that others have added since; a replaced model is a `ModelError`."""
