@@ -23,7 +23,8 @@ def figures_of(result: dict[str, Any]) -> dict[str, str]:
     for method, measures in result["recommendations"]["table"].items():
         for measure, value in measures.items():
             digits = 2 if measure == "popularity_bias" else 3
-            found[f"{method}: {measure}"] = f"{value:.{digits}f}"
+            if value is not None:  # some methods read no texts
+                found[f"{method}: {measure}"] = f"{value:.{digits}f}"
     for recipe, measures in result["recommendations"]["recipes"].items():
         found[f"{recipe}: micro_f1"] = f"{measures['micro_f1']:.2f}"
     for row in result["genres"]["summary"]:
