@@ -58,7 +58,7 @@ def changed_films(before: FilmModel, after: FilmModel) -> dict[str, list[int]]:
     there = [set(films) for films in ids]
     both = [film for film in ids[1] if film in there[0]]
     pairs = (model.store.everything().of_ids(both) for model in (before, after))
-    updated = np.flatnonzero(_have_changed(*pairs)) if both else []
+    updated = np.flatnonzero(_have_changed(*pairs)).tolist() if both else []
     return {
         "added": [film for film in ids[1] if film not in there[0]],
         "deleted": [film for film in ids[0] if film not in there[1]],

@@ -29,7 +29,7 @@ def _number(content: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-def _fields(content: bytes) -> Iterator[tuple[int, Any]]:
+def _read_fields(content: bytes) -> Iterator[tuple[int, Any]]:
     """Yield the fields of a message: their numbers, and what is in them."""
     at = 0
     while at < len(content):
@@ -48,7 +48,7 @@ def _fields(content: bytes) -> Iterator[tuple[int, Any]]:
 
 def _message(content: bytes) -> dict[int, list[Any]]:
     found: dict[int, list[Any]] = {}
-    for field, value in _fields(content):
+    for field, value in _read_fields(content):
         found.setdefault(field, []).append(value)
     return found
 
