@@ -150,8 +150,8 @@ class WordWeights(Estimator):
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         counts = np.array(list(self.texts_with_.values()), dtype=np.int64)
         description = {"language": self.language_, "n_texts": self.n_texts_}
-        description["length"] = self.length_
-        return {**description, "stems": list(self.texts_with_)}, {"counts": counts}
+        learned = {"length": self.length_, "stems": list(self.texts_with_)}
+        return {**description, **learned}, {"counts": counts}
 
     def _restore(self, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         self.language_ = description["language"]
