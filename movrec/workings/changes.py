@@ -645,7 +645,7 @@ def optimize_model(model: Changeable, keep: int = KEPT_VERSIONS) -> Optimized:
     >>> opened = Recommender.open(model)
     >>> _ = delete_films(opened, 862)
     >>> len(optimize_model(opened, keep=1).cleaned)
-    2
+    1
     """
     check_whole("keep", keep, 1, MOST_CHANGES)
     cleaned: set[int] = set()
