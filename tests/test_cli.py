@@ -511,6 +511,31 @@ def test_add(movrec, folder, tmp_path):
     assert code == 0, err
 
 
+def test_versions(movrec, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv(
+        "MOVREC_MODEL", str(shutil.copytree(folder / "movrec-model", tmp_path / "m"))
+    )
+    assert movrec("tag", "first")[1] == "Version 6 has the tag first.\n"
+    code, out, err = movrec("delete", "862")
+    assert (code, out) == (0, "Deleted 1 film: the model now has 601.\n") and "restore 6" in err
+    films = pd.read_csv("films.csv").query("id == [863, 578]")
+    films.assign(year=[1950, films["year"].iloc[1]]).to_csv(tmp_path / "new.csv", index=False)
+    code, out, err = movrec("update", str(tmp_path / "new.csv"), "--quiet")
+    assert code == 0 and "Updated 1 film; in 1 film nothing is new." in out, (out, err)
+    code, out, err = movrec("diff", "first", "--json", "-k", "3")
+    assert code == 0 and any("Toy Story" in film["went"] for film in json.loads(out))
+    assert movrec("optimize", "--keep", "1")[0] == 0
+    history = json.loads(movrec("history", "--json")[1])
+    assert [line["change"] for line in history][:3] == ["built", "deleted", "updated"]
+    assert [line["can_be_opened"] for line in history][:2] == [True, False]
+    assert "(cleaned up)" in movrec("history")[1]
+    assert "602 films" in movrec("restore", "first")[1]
+    assert movrec("tag", "first", "--remove")[0] == 0
+    for wrong in (("restore", "first"), ("delete", "862", "1"), ("tag", "7"), ("diff", "7")):
+        code, out, err = movrec(*wrong)
+        assert (code, out) == (2, "") and is_one_sentence(err), wrong
+
+
 def test_add_a_file_whose_ids_are_its_rows(movrec, folder, tmp_path):
     films = pd.read_csv("films.csv").drop(columns=["id", "imdb_id"]).drop_duplicates("title")
     model = str(tmp_path / "rows")
