@@ -411,12 +411,10 @@ def _add(
     encoding: Encoding = None,
     quiet: typed.Quiet = False,
 ) -> None:
-    from movrec.ingest import read_movies
     from movrec.recommend import Recommender
 
     console = make_console()
-    films = read_movies(file, columns=columns_of(columns), encoding=encoding, progress=not quiet)
-    tables.print_ingest_report(films, console)
+    films = tables.read_told(file, columns, encoding, quiet, console)
     recommender = Recommender.open(model)
     added = recommender.add(films)
     console.print(tables.added_text(films, recommender.films.tail(added), len(recommender.films)))

@@ -25,6 +25,7 @@ from movrec.workings.core import (
     ParameterError,
     check_whole,
     first_line,
+    is_whole,
     logger,
     quoted,
     shorten,
@@ -362,10 +363,9 @@ def film_ids(ids: int | Collection[int]) -> list[int]:
     >>> film_ids([862, 862, 949]), film_ids(862)
     ([862, 949], [862])
     """
-    one = isinstance(ids, (int, np.integer)) and not isinstance(ids, bool)
     is_list = isinstance(ids, (list, tuple, set, frozenset, range, np.ndarray, pd.Series, pd.Index))
-    listed: list[Any] = [ids] if one else list(ids) if is_list else []  # type: ignore[arg-type]
-    wrong = [i for i in listed if isinstance(i, bool) or not isinstance(i, (int, np.integer))]
+    listed: list[Any] = [ids] if is_whole(ids) else list(ids) if is_list else []  # type: ignore[arg-type]
+    wrong = [film for film in listed if not is_whole(film)]
     if wrong or not listed:
         what = quoted(wrong[0] if wrong else ids)
         raise ParameterError(
@@ -374,12 +374,12 @@ def film_ids(ids: int | Collection[int]) -> list[int]:
     return list(dict.fromkeys(map(int, listed)))
 
 
-def _check_there(model: Changeable, ids: Sequence[int], what: str) -> None:
-    unknown = [film for film in ids if film not in model]
+def _refuse(unknown: Sequence[object], what: str) -> None:
+    """Raise where there are ids that the catalogue does not have."""
     if unknown:
         raise CatalogueError(
-            f"{len(unknown)} of the films to be {what} are not in the catalogue (id {unknown[0]}): "
-            "leave them out."
+            f"{len(unknown)} of the films to be {what} are not in the catalogue (id "
+            f"{shorten(str(unknown[0]), 80)}): leave them out."
         )
 
 
@@ -395,7 +395,7 @@ def delete_films(model: Changeable, ids: int | Collection[int]) -> int:
     wanted = film_ids(ids)
 
     def remove(store: FilmStore) -> dict[str, Any]:
-        _check_there(model, wanted, "deleted")
+        _refuse([film for film in wanted if film not in model], "deleted")
         if len(wanted) == len(model.films):
             raise CatalogueError("These are all films of the catalogue: at least one has to stay.")
         for rows in _batches(len(wanted)):
@@ -416,12 +416,7 @@ def _given(model: Changeable, films: Any) -> pd.DataFrame:
     if _known_by(films) == ["source_id"]:
         there = model.films.reindex(columns=["id", "source_id"]).dropna()
         numbers = films["source_id"].map(dict(zip(there["source_id"], there["id"])))
-        if numbers.isna().any():
-            first = films["source_id"][numbers.isna()].iloc[0]
-            raise CatalogueError(
-                f"{numbers.isna().sum()} of the films to be updated are not in the catalogue (id "
-                f"{shorten(str(first), 80)}): leave them out."
-            )
+        _refuse(films["source_id"][numbers.isna()].tolist(), "updated")
         films = films.assign(id=numbers.astype("int64"))
     films = films.drop(columns="source_id", errors="ignore")
     if "id" not in films or films.empty:
@@ -490,7 +485,7 @@ def update_films(model: Changeable, films: Any) -> int:
 
     def rewrite(store: FilmStore) -> dict[str, Any] | None:
         nonlocal n_changed
-        _check_there(model, given["id"].tolist(), "updated")
+        _refuse([film for film in given["id"] if film not in model], "updated")
         for rows in _batches(len(given)):
             part = given.iloc[rows].reset_index(drop=True)
             was = model.films_of(part["id"].tolist()).reset_index(drop=True)

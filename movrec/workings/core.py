@@ -19,8 +19,8 @@ import pandas as pd
 
 # %% auto #0
 __all__ = ['CONTROL', 'UNDECODABLE', 'logger', 'MovrecError', 'CatalogueError', 'ParameterError', 'NotFittedError', 'ModelError',
-           'QueryError', 'is_missing', 'clean_text', 'shorten', 'quoted', 'first_line', 'nearest_name', 'check_whole',
-           'check_real', 'check_choice', 'progress_bar', 'Stopwatch']
+           'QueryError', 'is_missing', 'clean_text', 'shorten', 'quoted', 'first_line', 'nearest_name', 'is_whole',
+           'check_whole', 'check_real', 'check_choice', 'progress_bar', 'Stopwatch']
 
 # %% ../../nbs/workings/00_core.ipynb #375a80ca
 class MovrecError(Exception):
@@ -224,6 +224,17 @@ def nearest_name(name: str, candidates: Sequence[str]) -> str | None:
     return by_lower[matches[0]] if matches else None
 
 # %% ../../nbs/workings/00_core.ipynb #5575eeb1
+def is_whole(value: object) -> bool:
+    """Return whether a value is a whole number, which a truth value or a span of time is not.
+
+    Examples
+    --------
+    >>> is_whole(862), is_whole(np.int32(862)), is_whole(True), is_whole(np.timedelta64(1, "D"))
+    (True, True, False, False)
+    """
+    return isinstance(value, (int, np.integer)) and not isinstance(value, _NO_NUMBERS)
+
+
 def check_whole(
     name: str, value: Any, low: int = 1, high: int | None = None, *, optional: bool = False
 ) -> Any:
@@ -257,8 +268,7 @@ def check_whole(
     """
     if value is None and optional:
         return value
-    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, _NO_NUMBERS)
-    if not is_whole or value < low or (high is not None and value > high):
+    if not is_whole(value) or value < low or (high is not None and value > high):
         kind = "a whole number" + (" or None" if optional else "")
         limits = f"of at least {low}" if high is None else f"from {low} to {high}"
         raise ParameterError(f"{name} must be {kind} {limits}, not {quoted(value)}.")

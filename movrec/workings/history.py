@@ -12,11 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from .. import __version__
-from .core import CONTROL, ParameterError, quoted
+from .core import CONTROL, ParameterError, is_whole, quoted
 
 # %% auto #0
 __all__ = ['CHANGES', 'MOST_CHANGES', 'MOST_TAGS', 'KEPT_VERSIONS', 'history_of', 'with_change', 'is_history', 'can_be_opened',
@@ -189,7 +188,7 @@ def find_version(manifest: dict[str, Any], which: int | str, path: Path) -> dict
     >>> find_version(recommender.manifest, recommender.manifest["version"], recommender.path)["what"]
     'built'
     """
-    is_number = isinstance(which, (int, np.integer)) and not isinstance(which, bool)
+    is_number = is_whole(which)
     if not is_number and not isinstance(which, str):
         raise ParameterError(f"A version is a number or a tag, not {quoted(which)}.")
     number = int(which) if is_number or re.fullmatch("[0-9]{1,15}", str(which)) else None

@@ -30,6 +30,7 @@ from movrec.workings.core import (
     ParameterError,
     QueryError,
     Stopwatch,
+    is_whole,
     quoted,
 )
 from .folders import load_part, save_part
@@ -224,7 +225,7 @@ class Catalogue:
         ParameterError
             `query` is neither text nor a whole number.
         """
-        if isinstance(query, (int, np.integer)) and not isinstance(query, (bool, np.timedelta64)):
+        if is_whole(query):
             return self.films.iloc[self._row(int(query))]
         return self.films.iloc[self._titles.find(query, year)]  # type: ignore[arg-type]
 

@@ -18,6 +18,7 @@ from movrec.workings.core import (
     check_choice,
     check_real,
     check_whole,
+    is_whole,
     quoted,
 )
 from .limits import MOST_TITLE, MOST_VOTES, check_list, check_text
@@ -327,8 +328,7 @@ def _check_ids(name: str, ids: Sequence[int]) -> None:
         )
     check_list(name, ids, "films")
     for film in ids:
-        is_id = isinstance(film, (int, np.integer)) and not isinstance(film, (bool, np.timedelta64))
-        if not is_id or not -(2**63) <= film < 2**63:
+        if not is_whole(film) or not -(2**63) <= film < 2**63:
             raise ParameterError(
                 f"{name} holds the ids of films, not {quoted(film)}: Recommender.find looks titles up."
             )

@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['empty_table', 'film_table', 'film_name', 'film_names', 'heading', 'print_films', 'print_words', 'bar_of',
-           'print_reasons', 'print_answer', 'print_ingest_report', 'print_source_reports', 'added_text', 'genre_table',
-           'measure_table', 'style_table', 'style_records', 'size_text', 'fact_table']
+           'print_reasons', 'print_answer', 'print_ingest_report', 'print_source_reports', 'added_text', 'read_told',
+           'genre_table', 'measure_table', 'style_table', 'style_records', 'size_text', 'fact_table']
 
 # %% ../../nbs/workings/09_tables.ipynb #tables-import-cell
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .catalogues import columns_of
 from .terminal import film_records, make_console, print_json, say, what_to_loosen
 
 if TYPE_CHECKING:
@@ -407,6 +408,44 @@ def added_text(given: "pd.DataFrame", stored: "pd.DataFrame", n_films: int) -> s
     if ids != given["id"].tolist():
         text += f" Their ids are {ids[0]} to {ids[-1]}: the file's rows were taken."
     return text
+
+# %% ../../nbs/workings/09_tables.ipynb #tables-read-code
+def read_told(
+    file: str,
+    columns: Sequence[str] | None,
+    encoding: str | None,
+    quiet: bool,
+    console: "Console",
+) -> "pd.DataFrame":
+    """Read a file by what was typed of it, and print what was read.
+
+    Parameters
+    ----------
+    file : str
+        The file.
+    columns : sequence of str or None
+        What was typed behind ``--columns``.
+    encoding : str or None
+        What was typed behind ``--encoding``.
+    quiet : bool
+        Without a progress bar?
+    console : rich.console.Console
+        Where the report goes.
+
+    Returns
+    -------
+    DataFrame
+        A film table.
+
+    Examples
+    --------
+    >>> read_told("films.csv", None, None, True, make_console())  # doctest: +SKIP
+    """
+    from movrec.ingest import read_movies
+
+    films = read_movies(file, columns=columns_of(columns), encoding=encoding, progress=not quiet)
+    print_ingest_report(films, console)
+    return films
 
 # %% ../../nbs/workings/09_tables.ipynb #2f9aeca2
 def genre_table(genres: "pd.DataFrame", least: int = 5) -> "Table":

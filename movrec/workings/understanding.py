@@ -54,9 +54,8 @@ def evidence_of_words(model: FilmModel, text: str) -> Evidence:
     if model.reader is not None:
         raw = {"reader": read_blocks(model.reader, [text])}
         vector[model.space.layout_["reader"]] = model.space.text_vectors(raw)["reader"][0]
-    words = unit_words(
-        model.words.transform([text]).row(0)
-    )  # a question is short, and no less sure
+    # A question is short, and no less sure of what it says.
+    words = unit_words(model.words.transform([text]).row(0))
     return Evidence(vector, words, telling_terms(words, [text], model.words.language_))
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import options as typed
-from .catalogues import Columns, Encoding, columns_of
-from .tables import empty_table, print_ingest_report
+from .catalogues import Columns, Encoding
+from .tables import empty_table, read_told
 from .terminal import make_console, print_json, records_of, say
 
 if TYPE_CHECKING:
@@ -129,12 +129,10 @@ def _update(
     encoding: Encoding = None,
     quiet: typed.Quiet = False,
 ) -> None:
-    from movrec.ingest import read_movies
     from movrec.recommend import Recommender
 
     console = make_console()
-    films = read_movies(file, columns=columns_of(columns), encoding=encoding, progress=not quiet)
-    print_ingest_report(films, console)
+    films = read_told(file, columns, encoding, quiet, console)
     n = Recommender.open(model).update(films)
     console.print(f"Updated {_count(n)}; in {_count(len(films) - n)} nothing is new.")
 
