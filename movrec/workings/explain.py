@@ -416,7 +416,9 @@ class Explainer:
         titles, years = asked["title"].tolist(), asked["year"].dropna().tolist()
         rarest = max(self.rarity.values(), default=0.0)
         found = []
-        for row, film in enumerate(films.to_dict("records")):
+        told_of = [name for name in _TOLD_OF if name in films]  # few: a row of all is slow to make
+        for row, cells in enumerate(zip(*(films[name].tolist() for name in told_of))):
+            film = dict(zip(told_of, cells))
             collection = film.get("collection")
             evidence = {
                 "plot": [],
@@ -445,5 +447,6 @@ class Explainer:
         return near_words(self.evidence.terms[:_COMPARED], others, self.reader)
 
 
+_TOLD_OF = ("title", "year", "genres", "collection", "directors", "cast", "keywords")
 _LIKED_TOO = 0.01  # of a similarity, from which on ratings are a reason
 _COMPARED = 8  # telling words of each text that are compared in meaning

@@ -23,18 +23,19 @@ from .word_vectors import unit_words
 __all__ = ['evidence_of_films', 'evidence_of_words', 'evidence_of_reading', 'Asked', 'understand']
 
 # %% ../../nbs/workings/06_understanding.ipynb #5d6a8f87
-def evidence_of_films(model: FilmModel, ids: Sequence[int]) -> list[Evidence]:
-    """Return what each of some films of the catalogue says as a question.
+def evidence_of_films(model: FilmModel, films: pd.DataFrame) -> list[Evidence]:
+    """Return what each of some films of the catalogue says as a question; `films` are their rows.
 
     Examples
     --------
-    >>> evidence_of_films(recommender, [862])[0].vector.shape == (recommender.space.n_dimensions_,)
+    >>> one = recommender.films_of([862])
+    >>> evidence_of_films(recommender, one)[0].vector.shape == (recommender.space.n_dimensions_,)
     True
     """
-    compared = model.store.of_films(ids)
+    compared = model.store.of_films(films["id"].tolist())
     language = model.manifest["language"]
     words = compared.words.without_names(language)
-    texts = model.word_texts(model.films_of(ids))
+    texts = model.word_texts(films)
     of_films = map(words.row, range(len(words)))
     return [
         Evidence(vector, said, telling_terms(said, [text], language))
@@ -112,12 +113,12 @@ def understand(model: FilmModel, question: Question) -> Asked:
     """
     nothing = model.films.iloc[:0]
     if question.films:
-        evidence = combine(
-            model.space,
-            evidence_of_films(model, question.films),
-            evidence_of_films(model, question.disliked) if question.disliked else (),
-        )
-        asked = Asked(evidence, *_genres_of_films(model, question))
+        films = model.films_of(question.films)
+        liked, disliked = evidence_of_films(model, films), []
+        if question.disliked:
+            disliked = evidence_of_films(model, model.films_of(question.disliked))
+        genres = _genres_of_films(model, question, films)
+        asked = Asked(combine(model.space, liked, disliked), films, genres)
     elif question.plot is not None and not _by_words_alone(question):
         reading = model.read_plot(question.plot)
         evidence = evidence_of_reading(model, reading)
@@ -155,11 +156,10 @@ def _by_words_alone(question: Question) -> bool:
     return needed <= {"words", "reader"} and not question.genres_matched
 
 
-def _genres_of_films(model: FilmModel, question: Question) -> tuple[pd.DataFrame, list[str]]:
-    films = model.films_of(question.films)
+def _genres_of_films(model: FilmModel, question: Question, films: pd.DataFrame) -> list[str]:
     known = films["genres"].tolist()
     genres: set[str] = set().union(*known)
     if question.genres_matched and not all(known):
         unknown = films[[not names for names in known]]
         genres.update(*model.read_films(unknown).called)
-    return films, sorted(genres)
+    return sorted(genres)
