@@ -20,6 +20,7 @@ import numpy as np
 from .workings.core import ParameterError, check_whole, progress_bar
 from .workings.embedder import WordSpace
 from .workings.estimator import TextTransformer, real, whole
+from .workings.segments import check_segmented, segmented_language
 from .workings.text import check_texts, tokenize
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class _Trained:
     model: "Doc2Vec"
     parameters: dict[str, Any]
     seed: int
+    language: str | None = None  # of which the words were cut, where nothing separates them
 
 
 def _train(texts: list[str], parameters: dict[str, Any]) -> _Trained:
@@ -116,7 +118,8 @@ def _train(texts: list[str], parameters: dict[str, Any]) -> _Trained:
     if seed is None:
         seed = np.random.default_rng().integers(2**31)
     bar = progress_bar(texts, description="Tokens", unit="texts", show=progress)
-    documents = [tokenize(text) for text in bar]
+    language = segmented_language(texts)
+    documents = [tokenize(text, language) for text in bar]
     settings = {name: parameters[name] for name in _GENSIM_PARAMETERS}
     model = Doc2Vec(**settings, seed=seed, workers=workers)
     _train_gensim(model, documents, progress)
@@ -124,7 +127,7 @@ def _train(texts: list[str], parameters: dict[str, Any]) -> _Trained:
         if not _known_tokens(model, tokens):
             # It was never trained: the random start would look like a meaning.
             model.dv.vectors[number] = 0
-    return _Trained(model, parameters, int(seed))
+    return _Trained(model, parameters, int(seed), language)
 
 
 def _known_tokens(model: "Doc2Vec", tokens: list[str]) -> list[str]:
@@ -132,9 +135,10 @@ def _known_tokens(model: "Doc2Vec", tokens: list[str]) -> list[str]:
     return [token for token in tokens if token in model.wv.key_to_index]
 
 
-def _word_space(model: "Doc2Vec") -> WordSpace:
+def _word_space(trained: _Trained) -> WordSpace:
     """Return what a gensim model knows of words."""
-    return WordSpace(model.wv.index_to_key, model.wv.expandos["count"], model.wv.vectors)
+    words = trained.model.wv
+    return WordSpace(words.index_to_key, words.expandos["count"], words.vectors, trained.language)
 
 
 def _check_words_are_trained(model: "Doc2Vec") -> None:
@@ -191,7 +195,9 @@ def _infer_all(
     show = progress and len(texts) >= _SHOW_PROGRESS_FROM
     bar = progress_bar(texts, description="Inference", unit="texts", show=show)
     for number, text in enumerate(bar):
-        vectors[number] = _infer(model, tokenize(text), epochs or model.epochs, trained.seed)
+        vectors[number] = _infer(
+            model, tokenize(text, trained.language), epochs or model.epochs, trained.seed
+        )
     return vectors
 
 # %% ../nbs/02_doc2vec.ipynb #0df0f845
@@ -208,8 +214,8 @@ def _model_arrays(model: "Doc2Vec") -> dict[str, np.ndarray]:
 
 def _described(trained: _Trained, changed: dict[str, Any]) -> dict[str, Any]:
     """Return what else is kept: what it was trained with, and what has been changed since."""
-    words = trained.model.wv.index_to_key
-    return {"parameters": {**trained.parameters, **changed}, "seed": trained.seed, "words": words}
+    learned = {"words": trained.model.wv.index_to_key, "language": trained.language}
+    return {"parameters": {**trained.parameters, **changed}, "seed": trained.seed, **learned}
 
 
 def _check_arrays(arrays: dict[str, np.ndarray], words: list[str], vector_size: int) -> None:
@@ -250,7 +256,8 @@ def _rebuilt(
         model.corpus_count = len(arrays["document_vectors"])
         # The table from which negative examples are drawn follows from the counts.
         model.make_cum_table()
-    return _Trained(model, parameters, int(description["seed"]))
+    language = check_segmented(description.get("language"))
+    return _Trained(model, parameters, int(description["seed"]), language)
 
 # %% ../nbs/02_doc2vec.ipynb #ca52bd22
 @dataclass(eq=False, repr=False)
@@ -454,7 +461,7 @@ class Doc2VecEmbedder(TextTransformer):
     def _keep(self, trained: _Trained) -> Self:
         self._trained, self.model_ = trained, trained.model
         self.document_vectors_ = trained.model.dv.vectors
-        self.words_ = _word_space(trained.model)
+        self.words_ = _word_space(trained)
         self.vocabulary_ = self.words_.rows
         return self
 

@@ -486,7 +486,18 @@ def test_the_metadata_is_that_of_settings_ini(distributions):
         key.removesuffix("_requirements") for key in expected if key.endswith("_requirements")
     }
     assert set(metadata.get_all("Provides-Extra")) == extras
-    assert extras == {"lab", "app", "kaggle", "excel", "web", "sentence", "docs", "dev"}
+    assert extras == {
+        "lab",
+        "app",
+        "kaggle",
+        "excel",
+        "web",
+        "ratings",
+        "segment",
+        "sentence",
+        "docs",
+        "dev",
+    }
     required = {
         re.split(r"[<>=]", line)[0]
         for line in metadata.get_all("Requires-Dist")

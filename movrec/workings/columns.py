@@ -13,8 +13,8 @@ from .core import CatalogueError, ParameterError, nearest_name, shorten
 from .genre_cells import is_known_genre
 
 # %% auto #0
-__all__ = ['REQUIRED_COLUMNS', 'USUAL_NAMES', 'CAST_COLUMNS', 'squeeze', 'spare_columns', 'match_columns', 'check_given',
-           'missing_columns', 'numbered_columns', 'genre_columns']
+__all__ = ['REQUIRED_COLUMNS', 'USUAL_NAMES', 'CAST_COLUMNS', 'squeeze', 'places_of', 'spare_columns', 'match_columns',
+           'check_given', 'missing_columns', 'numbered_columns', 'genre_columns']
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-plain-code
 def squeeze(name: object) -> str:
@@ -87,6 +87,48 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-match-code
+def places_of(
+    names: Sequence[str],
+    usual: Mapping[str, Sequence[str]],
+    given: Mapping[str, str] | None = None,
+    shared: Collection[str] = (),
+) -> dict[str, str]:
+    """Return which column of a file is what, by what files usually call it.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The columns of the file; of several that differ in capitals and signs alone the first counts.
+    usual : mapping of str to sequence of str
+        What is wanted -> how it may be called, squeezed, the preferred name first.
+    given : mapping of str to str, optional
+        What is decided already.
+    shared : collection of str, default ()
+        What may stand in a column that is something else as well; any other column is taken once.
+
+    Returns
+    -------
+    dict of str to str
+        What is wanted, as far as it was found -> column of the file.
+
+    Examples
+    --------
+    >>> places_of(["Name", "Your Rating"], {"title": ("title", "name"), "rating": ("yourrating",)})
+    {'title': 'Name', 'rating': 'Your Rating'}
+    """
+    found = dict(given or {})
+    taken = set(found.values())
+    spelled = {squeeze(name): name for name in reversed(names)}
+    spelled |= {squeeze(name): name for name in names if name in usual}  # exactly so comes first
+    for column, called in usual.items():
+        here = (spelled[name] for name in called if name in spelled)
+        place = next((name for name in here if name not in taken or column in shared), None)
+        if column not in found and place is not None:
+            found[column] = place
+            taken.add(place)
+    return found
+
+
 def spare_columns(names: Sequence[str], found: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Return what else may hold a column that is not required, if the one that was found holds none.
 
@@ -137,22 +179,7 @@ def match_columns(names: Sequence[str], given: Mapping[str, str] | None = None) 
     >>> match_columns(["Series_Title", "Released_Year", "Overview", "Certificate"])
     {'title': 'Series_Title', 'year': 'Released_Year', 'overview': 'Overview'}
     """
-    found = dict(given or {})
-    taken = set(found.values())
-    spelled: dict[str, str] = {}
-    for name in names:
-        spelled.setdefault(squeeze(name), name)
-    spelled |= {name: name for name in names if name in USUAL_NAMES}  # exactly so comes first
-    spelled |= {squeeze(name): name for name in names if name in USUAL_NAMES}
-    for column, usual in USUAL_NAMES.items():
-        if column in found:
-            continue
-        for name in usual:
-            place = spelled.get(name)
-            if place is not None and (place not in taken or column == "imdb_id"):
-                found[column] = place
-                taken.add(place)
-                break
+    found = places_of(names, USUAL_NAMES, given, shared=("imdb_id",))
     return {column: found[column] for column in USUAL_NAMES if column in found}
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-given-code

@@ -11,16 +11,16 @@ import re
 import reprlib
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any, get_args
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, TypeGuard, get_args
 
 import numpy as np
 import pandas as pd
 
 # %% auto #0
 __all__ = ['CONTROL', 'UNDECODABLE', 'logger', 'MovrecError', 'CatalogueError', 'ParameterError', 'NotFittedError', 'ModelError',
-           'QueryError', 'is_missing', 'clean_text', 'shorten', 'quoted', 'first_line', 'nearest_name', 'is_whole',
-           'check_whole', 'check_real', 'check_choice', 'progress_bar', 'Stopwatch']
+           'QueryError', 'is_missing', 'clean_text', 'shorten', 'is_list', 'quoted', 'first_line', 'nearest_name',
+           'is_whole', 'check_whole', 'check_real', 'check_choice', 'progress_bar', 'Stopwatch']
 
 # %% ../../nbs/workings/00_core.ipynb #375a80ca
 class MovrecError(Exception):
@@ -163,6 +163,17 @@ def shorten(value: object, width: int) -> str:
     """
     text = clean_text(value) or ""
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def is_list(cell: object) -> TypeGuard[Collection[Any]]:
+    """Return True for a cell that holds several values: a list, as Parquet and other tables have them.
+
+    Examples
+    --------
+    >>> is_list(["Crime"]), is_list(np.array(["Crime"])), is_list("Crime"), is_list(None)
+    (True, True, False, False)
+    """
+    return isinstance(cell, (list, tuple, set, frozenset, np.ndarray))
 
 # %% ../../nbs/workings/00_core.ipynb #9f0ted01
 class _Short(reprlib.Repr):

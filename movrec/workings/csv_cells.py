@@ -98,6 +98,38 @@ def _otherwise(line: str, delimiter: str, width: int) -> list[str] | None:
             return records[0]
     return None
 
+
+def _are_well_quoted(lines: list[str], delimiter: str) -> bool:
+    """Whether each quote that ends a cell has the end of the cell behind it."""
+    try:
+        return len(list(csv.reader(lines, delimiter=delimiter, strict=True))) == 1
+    except csv.Error:
+        return False
+
+
+def _kind(cell: str) -> str:
+    """Return of what kind an id is: how many letters and digits stand in a row, numbers aside."""
+    return re.sub(r"\d+", "0", cell.strip().strip('"'))
+
+
+def _are_records(lines: list[str], delimiter: str, width: int) -> bool:
+    """Whether each of some lines has enough cells for a record, and begins as the first one does."""
+    cells = [line.split(delimiter) for line in lines[:20]]
+    first = _kind(cells[0][0])
+    alike = "0" not in first or len(first) > 8 or all(_kind(row[0]) == first for row in cells)
+    return width > 2 and alike and min(map(len, cells)) >= width
+
+
+def _unclosed(line: str, delimiter: str, width: int) -> list[str] | None:
+    """Return the cells of a line one of whose quotes is not closed: the cell may hold delimiters."""
+    cells = line.rstrip("\r\n").split(delimiter)
+    place = next((n for n, cell in enumerate(cells) if cell.count('"') == 1 and cell[0] == '"'), -1)
+    behind = width - place - 1
+    if place < 0 or len(cells) - place - behind < 1 or '"' in line.replace('"', "", 1):
+        return None
+    middle = delimiter.join(cells[place : len(cells) - behind])
+    return [*cells[:place], middle[1:], *cells[len(cells) - behind :]]
+
 # %% ../../nbs/workings/01_csv_cells.ipynb #bfc95e46
 _FARTHEST, _NEAREST = 1 << 18, 1 << 13  # characters that a quote may reach, however it ends
 
@@ -163,13 +195,25 @@ def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterato
             if record is not None:
                 yield record
                 continue
-        if is_cut or (len(taken) > 1 and "".join(taken).count('"') % 2):
+        is_odd = len(taken) > 1 and "".join(taken).count('"') % 2 == 1
+        are_many = (
+            len(taken) > 1
+            and (is_odd or not _are_well_quoted(taken, delimiter))
+            and _are_records(taken, delimiter, width)
+        )
+        if is_cut or is_odd or are_many:
             reach = max(reach // 2, _NEAREST)
             waiting.extendleft(reversed(taken[1:]))
             reader = csv.reader(next_lines(), delimiter=delimiter)
             record = _otherwise(taken[0], delimiter, width) if width else None
+            if record is None and (are_many or (is_cut and _are_records(taken, delimiter, width))):
+                record = _unclosed(taken[0], delimiter, width)
         elif width and len(taken) == 1 and len(record or ()) != width:
-            record = _otherwise(taken[0], delimiter, width) or record
+            record = (
+                _otherwise(taken[0], delimiter, width)
+                or _unclosed(taken[0], delimiter, width)  # in the last line of a file
+                or record
+            )
         elif len(taken) > 1:
             reach = min(reach * 2, _FARTHEST)
         long_records.left += len(taken[0])

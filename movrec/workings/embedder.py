@@ -82,6 +82,8 @@ class WordSpace:
         How often each was seen.
     vectors : ndarray of shape (n_words, d), float32
         A vector each.
+    language : str, optional
+        Of the texts, where they are cut into words; see `tokenize`.
 
     Examples
     --------
@@ -95,6 +97,7 @@ class WordSpace:
     words: list[str]
     counts: np.ndarray
     vectors: np.ndarray
+    language: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", np.asarray(self.counts, dtype=np.int64))
@@ -113,7 +116,7 @@ class WordSpace:
 
     def known(self, text: str) -> list[str]:
         """Return those tokens of a text that have a vector, in the text's order."""
-        return [word for word in tokenize(text) if word in self.rows]
+        return [word for word in tokenize(text, self.language) if word in self.rows]
 
     def means(self, texts: Sequence[str], *, smoothing: float = 1e-4) -> np.ndarray:
         """Return the weighted mean of each text's word vectors: see `word_means`."""

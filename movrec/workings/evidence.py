@@ -18,6 +18,7 @@ from .further_cells import keywords_by
 from .genre_cells import GenreReader, is_known_genre, unify_spellings
 from .layouts import KAGGLE, Layout
 from .scripts import WITHOUT_BLANKS
+from .segments import SEGMENTERS, is_installed, script_language
 
 # %% auto #0
 __all__ = ['number_films', 'move_years', 'leave_out_columns', 'to_ten', 'odd_things', 'ParsedFilms', 'parse_films']
@@ -195,6 +196,17 @@ def to_ten(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     return table.assign(vote_average=column), "ratings from 0 to 100 were divided by 10"
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-warnings-code
+def _how_read(plots: list[str]) -> str:
+    language = script_language(plots)
+    if language is None:
+        return "they are read as pairs of characters"
+    if is_installed(language):
+        return f"{SEGMENTERS[language]} cuts them into words"
+    return (
+        'they are read as pairs of characters; pip install "movrec[segment]" to read them as words'
+    )
+
+
 def odd_things(table: pd.DataFrame) -> list[str]:
     """Return what is odd about the films of a catalogue as a whole.
 
@@ -219,9 +231,7 @@ def odd_things(table: pd.DataFrame) -> list[str]:
         )
     plots = " ".join(plot[:500] for plot in table["overview"].head(200) if isinstance(plot, str))
     if sum(map(len, WITHOUT_BLANKS.findall(plots))) > 0.5 * sum(map(str.isalpha, plots)) > 0:
-        found.append(
-            "the words of the plots are not separated by blanks: they are read as pairs of characters"
-        )
+        found.append("the words of the plots are not separated by blanks: " + _how_read([plots]))
     return found
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-all-code

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .core import is_list
 from .embedder import Embedder, unit_rows
 from .scores import Evidence, telling_spellings
 from .text import normalize_title
@@ -130,14 +131,10 @@ def shared_names(
     ['Cy Dee']
     """
     lists = [cell for column in columns if column in asked for cell in asked[column]]
-    wanted = {name.casefold() for cell in lists if _is_list(cell) for name in cell}
+    wanted = {name.casefold() for cell in lists if is_list(cell) for name in cell}
     mine = [film.get(column) for column in columns]
-    names = [name for cell in mine if _is_list(cell) for name in cell or ()]
+    names = [name for cell in mine if is_list(cell) for name in cell]
     return list(dict.fromkeys(n for n in names if n.casefold() in wanted))[:most]
-
-
-def _is_list(cell: Any) -> bool:
-    return isinstance(cell, (list, tuple, np.ndarray))
 
 
 def _is_rare(rarity: float, rarest: float) -> bool:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -18,13 +20,22 @@ from movrec.workings.core import (
     check_whole,
     first_line,
     progress_bar,
+    shorten,
 )
 from .csv_cells import csv_chunks
 from .encodings import TextCheck, check_encoding
 from .json_cells import json_chunks
 from .layouts import KAGGLE, Layout
 from .limits import check_file_limit, check_unpacked, enough_memory
-from .packing import address_of, check_file, fetch, unpacked, what_else
+from movrec.workings.packing import (
+    address_of,
+    check_file,
+    fetch,
+    tables_in,
+    unpacked,
+    what_else,
+    zip_names,
+)
 from .places import temporary_folder
 from .request import Request
 from movrec.workings.typed_cells import (
@@ -36,7 +47,7 @@ from movrec.workings.typed_cells import (
 )
 
 # %% auto #0
-__all__ = ['CellChunks', 'NoRows', 'read_cells']
+__all__ = ['CellChunks', 'NoRows', 'fitting_table', 'read_cells']
 
 # %% ../../nbs/workings/01_files.ipynb #files-kind-code
 def _chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.DataFrame]:
@@ -114,7 +125,63 @@ def _characters(cells: list[object]) -> int:
     """Return how much text there is in some cells."""
     return sum(len(cell) for cell in cells if isinstance(cell, str))
 
+# %% ../../nbs/workings/01_files.ipynb #files-archive-code
+_LOOKED_AT = 30  # tables of an archive
 
+
+def _why_not(path: Path, name: str, request: Request) -> str | None:
+    """Return why a table of an archive is not what is asked for, None where it is."""
+    probe = replace(request, source=name, chunk_size=1, notices=[], member=name)
+    try:
+        with open(path, "rb") as raw, unpacked(name, raw, name) as content:
+            next(_chunks(content, probe), None)
+    except CatalogueError as error:
+        return str(error)
+    except Exception as error:  # whatever a damaged file makes of a library
+        return f"{name} cannot be read ({first_line(error)})."
+    return None
+
+
+def fitting_table(path: Path, request: Request) -> str | None:
+    """Return which table of a zip archive is what is asked for; None where it has but one table.
+
+    Raises
+    ------
+    CatalogueError
+        None of them is, or it is not clear which.
+
+    Examples
+    --------
+    >>> fitting_table(Path("films.csv"), Request("films.csv")) is None
+    True
+    """
+    names = tables_in(zip_names(path))[:_LOOKED_AT]
+    if len(names) < 2:
+        return None
+    why_not = {name: _why_not(path, name, request) for name in names}
+    fitting = [name for name, why in why_not.items() if why is None]
+    if not fitting:
+        nearest = min(filter(None, why_not.values()), key=lambda why: why.count("'"))
+        raise CatalogueError(
+            f"{request.source} holds {len(names)} files, and none of them is what is asked for: {nearest}"
+        )
+    if len(fitting) > 1 and type(request) is not Request:
+        raise CatalogueError(
+            f"{request.source} holds {len(fitting)} files about films ({shorten(', '.join(fitting), 200)}): "
+            "unpack it and give the path of the one that is meant."
+        )
+    with zipfile.ZipFile(path) as archive:
+        chosen = max(fitting, key=lambda name: archive.getinfo(name).file_size)
+    others = [name for name in fitting if name != chosen]
+    also = (
+        f"; {shorten(', '.join(others), 100)} would do as well: unpack the archive to read it"
+        if others
+        else ""
+    )
+    request.notices.append(f"of the {len(names)} tables in the archive, {chosen} was read{also}")
+    return chosen
+
+# %% ../../nbs/workings/01_files.ipynb #files-read-code
 def _read(path: str | os.PathLike[str], progress: bool, request: Request) -> Iterator[pd.DataFrame]:
     """Yield the chunks of a file, with its text mended and its rows numbered."""
     path = check_file(path)
@@ -127,7 +194,7 @@ def _read(path: str | os.PathLike[str], progress: bool, request: Request) -> Ite
             enough_memory(source),
             bar,
             open(path, "rb") as raw,
-            unpacked(source, raw, request.member) as content,
+            unpacked(source, raw, request.member or fitting_table(path, request)) as content,
         ):
             for cells in _chunks(content, request):
                 bar.update(max(0, raw.tell() - bar.n))

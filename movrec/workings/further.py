@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from .blocks import Block, word_signature
+from .core import is_list
 from .embedder import unit_rows
 
 # %% auto #0
@@ -23,7 +24,7 @@ __all__ = ['NamesBlock', 'RatingsBlock', 'new_block', 'further_blocks', 'restore
 # %% ../../nbs/workings/04_further.ipynb #further-names-code
 def _as_names(cell: Any) -> list[str]:
     """Return the names of a cell in lower case, each once; none where it is no list."""
-    if not isinstance(cell, (list, tuple, np.ndarray)):
+    if not is_list(cell):
         return []
     return list(dict.fromkeys(str(name).casefold() for name in cell))
 
@@ -127,7 +128,7 @@ class RatingsBlock:
 
 def _ratings_of(films: pd.DataFrame) -> Sequence[Any]:
     given = films["ratings_vector"] if "ratings_vector" in films else [None] * len(films)
-    return [cell if isinstance(cell, (list, tuple, np.ndarray)) else None for cell in given]
+    return [cell if is_list(cell) else None for cell in given]
 
 # %% ../../nbs/workings/04_further.ipynb #further-all-code
 def new_block(name: str) -> Any:
@@ -173,7 +174,7 @@ def further_blocks(films: pd.DataFrame) -> dict[str, Block]:
     found: dict[str, Block] = {}
     for name, columns in _COLUMNS.items():
         cells = (cell for column in columns if column in films for cell in films[column])
-        given = (cell for cell in cells if isinstance(cell, (list, tuple, np.ndarray)))
+        given = (cell for cell in cells if is_list(cell))
         if sum(len(cell) > 0 for cell in given) > 1:
             found[name] = new_block(name).fit(films)
     return found

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .cells import UNREADABLE, Unreadable, is_number_or_truth, parse_literal
-from .core import clean_text, is_missing
+from .core import clean_text, is_list, is_missing
 from .number_cells import parse_number
 
 # %% auto #0
@@ -111,7 +111,7 @@ def list_of(cell: object) -> list[Any] | None:
             cell = parse_literal(cell, longest=_LONGEST_LIST)
         except ValueError:
             return None
-    return list(cell) if isinstance(cell, (list, tuple, set, np.ndarray)) else None
+    return list(cell) if is_list(cell) else None
 
 
 _LONGEST_LIST = 1_000_000  # characters: everybody who worked on a film

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from .cells import UNREADABLE, Unreadable, is_number_or_truth, parse_literal
-from .core import clean_text, is_missing
+from .core import clean_text, is_list, is_missing
 
 # %% auto #0
 __all__ = ['Entries', 'TMDB_GENRES', 'is_known_genre', 'has_strange_ids', 'find_weak_mark', 'GenreReader', 'parse_genres',
@@ -117,7 +117,7 @@ def _entries(value: object) -> Entries | None:
         texts = [text for text in value.values() if isinstance(text, str)]
         is_table = len(texts) == len(value) and "name" not in value  # {"/m/07s9rl0": "Drama"}
         value = texts if is_table else [value]
-    if not isinstance(value, (list, tuple, set, np.ndarray)):
+    if not is_list(value):
         return None
     if len(value) and _are_numbers(value):
         value = [int(str(number)) for number in value]
@@ -252,7 +252,7 @@ class GenreReader:
     @classmethod
     def of(cls, cells: Iterable[object]) -> GenreReader:
         """Return the reader for a column, from what its cells have in common."""
-        cells = [cell for cell in cells if not isinstance(cell, (list, dict, np.ndarray))]
+        cells = [cell for cell in cells if not (is_list(cell) or isinstance(cell, dict))]
         given = [cell for cell in cells if not is_missing(cell)]
         known = sum(map(_are_tmdb_numbers, given))
         return cls(find_weak_mark(given), known > len(given) / 2)
@@ -434,8 +434,7 @@ def parse_first(cell: object) -> str | None:
     >>> parse_first("en"), parse_first("['English', 'French']"), parse_first(["fr"])
     ('en', 'English', 'fr')
     """
-    is_list = isinstance(cell, (list, tuple, np.ndarray))
-    if is_list or (isinstance(cell, str) and cell.startswith("[")):
+    if is_list(cell) or (isinstance(cell, str) and cell.startswith("[")):
         entries = parse_genres(cell)
         return entries[0][0] if entries and not isinstance(entries, Unreadable) else None
     return clean_text(cell)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from .segments import script_language, segmented_language
 from .text import plain_text
 
 # %% auto #0
@@ -16,6 +17,7 @@ __all__ = ['GIVEN_NAMES', 'function_words', 'guess_language']
 
 # %% ../../nbs/workings/04_languages.ipynb #8cd0bf01
 _FUNCTION_WORDS = {
+    "chinese": "的 了 在 是 和 与 他 她 它 他们 她们 一个 这 那 这个 那个 被 把 从 到 对 为 也 都 就 而 但 但是 却 并 并且 以 及 于 中 里 上 下 后 前 时 其 之 将 着 过 要 会 能 有 不 没有 自己 我 你 我们 你们 因为 所以 如果 由 让 给 向 还 又 再 很 最 更",
     "danish": "og i jeg det at en den til er som pa de med han af for ikke der var mig sig men et har om vi min havde ham hun nu over da fra du ud sin dem os op man hans hvor eller hvad skal selv her alle vil blev kunne ind nar vaere dog noget ville jo deres efter ned skulle denne dette mit ogsa under have dig anden hende mine alt meget sit sine vor mod disse hvis din nogle hos blive mange ad bliver hendes vaeret thi jer sadan",
     "dutch": "de en van ik te dat die in een hij het niet zijn is was op aan met als voor had er maar om hem dan zou of wat mijn men dit zo door over ze zich bij ook tot je mij uit der daar haar naar heb hoe heeft hebben deze u want nog zal me zij nu ge geen omdat iets worden toch al waren veel meer doen toen moet ben zonder kan hun dus alles onder ja eens hier wie werd altijd doch wordt wezen kunnen ons zelf tegen na reeds wil kon niets uw iemand geweest andere",
     "english": "a about above after again against all also although always am an and another any are around as at away back be became because become becomes been before begin begins behind being below between both but by can cannot come comes could did do does doing done down during each either else ever every few find finds first for from further get gets give go goes had has have having he her here hers herself him himself his how however i if in into is it its itself just let like made make makes many may me might more most much must my myself neither never no nor not now of off on once one only onto or other others our ours ourselves out over own rather same she should since so some somehow someone something soon still such take takes than that the their theirs them themselves then there these they this those though through to too toward towards two under until up upon us very was we well were what when where whether which while who whom whose why will with within without would yet you your yours yourself",
@@ -24,11 +26,13 @@ _FUNCTION_WORDS = {
     "german": "aber alle als also am an auch auf aus bei bin bis da damit dann das dass dem den denn der des dessen die dies diese dieser dieses doch dort du durch ein eine einem einen einer eines er es etwas euch fur gegen hat hatte hier hin hinter ich ihm ihn ihr ihre ihrem ihren ihrer im in ist jede jeder kann kein keine man mehr mein mich mir mit nach nicht noch nun nur ob oder ohne sehr sein seine seinem seinen seiner selbst sich sie sind so soll uber um und uns unter vom von vor war waren was weg weil weiter wenn werden wie wieder will wird wo zu zum zur zwischen",
     "hungarian": "a az es egy hogy nem is ez azt ezt mar meg csak de vagy ha mint van volt lesz lenne akkor amely amelyet ami amit aki akik akit minden majd mert ugy itt ott utan alatt kozott nelkul ellen sem se most neki nekik ezek azok maga magat sajat mas masik nagyon",
     "italian": "a ad al alla alle allo ai agli anche ancora che chi ci come con contro cui da dal dalla dalle dei del della delle dello di dopo dove e ed gli ha hanno i il in io la le lei li lo loro lui ma mi mia mio ne nei nel nella nelle noi non nostro o per perche piu poi prima quale quando quanto quella quelle quello questa queste questo se si sono sua sue sui sul sulla suo suoi ti tra tu tutti tutto un una uno vi",
+    "japanese": "の に は を た が で て と し れ さ ある いる も する から な こと として い や れる など なっ ない この ため その あっ よう また もの という あり まで られ なる へ か だ これ によって により おり より による ず なり られる において ば なかっ なく しかし について せ だっ その後 できる それ う ので なお のみ でき き つ における および いう さらに でも ら たり その他 たち ます ん なら そして だが です ました 彼 彼女",
     "norwegian": "og i jeg det at en et den til er som pa de med han av ikke der sa var meg seg men ett har om vi min mitt ha hadde hun na over da ved fra du ut sin dem oss opp man kan hans hvor eller hva skal selv sjol her alle vil bli ble blitt kunne inn nar vaere kom noen noe ville dere deres etter ned skulle denne dette ogsa under din ditt hvis etterat hvordan hennes hverandre mot uten mellom",
     "portuguese": "a ao aos aquela aquele as ate com como da das de dela dele deles depois do dos e ela elas ele eles em entre era essa esse esta este eu foi foram ha isso isto ja lhe mais mas me mesmo meu minha muito na nao nas nem no nos nossa num numa o os ou para pela pelas pelo pelos por qual quando que quem se sem ser seu seus so sua suas tambem te tem tinha tu um uma umas uns voce",
     "romanian": "a ai al ale am ar are as asta au avea aceasta acest aceste ca cand care ce cel cea cei chiar cine cu cum dar de decat deja din dintre doar dupa ea ei el ele era este eu fara fi fie fost iar ii il in intr intre isi la lor lui mai meu mult nici nu o or pana pe pentru prin sa sau se si sub sunt sale sau spre sa-si te tot tu un una unei unor unui va voi",
     "russian": "и в во не что он на я с со как а то все она так его но да ты к у же вы за бы по только ее мне было вот от меня еще нет о из ему теперь когда даже ну вдруг ли если уже или ни быть был него до вас нибудь опять уж вам ведь там потом себя ничего ей может они тут где есть надо ней для мы тебя их чем была сам чтоб без будто чего раз тоже себе под будет ж тогда кто этот того потому этого какой совсем ним здесь этом один почти мои тем чтобы нее сеичас были куда зачем всех никогда можно при наконец два об другои хоть после над больше тот через эти нас про всего них какая много разве три эту моя впрочем хорошо свою этои перед иногда лучше чуть том нельзя такои им более всегда конечно всю между",
     "spanish": "a al algo ante antes aunque como con contra cual cuando de del desde donde durante e el ella ellas ellos en entre era es esa ese eso esta este esto estos fue ha han hasta hay la las le les lo los mas me mi mientras muy nada ni no nos nosotros nuestra nuestro o os otra otro para pero poco por porque que quien se sin sobre son su sus tambien tan te tiene todo todos tras tu tus un una uno unos y ya yo",
+    "thai": "ที่ และ ใน ของ เป็น การ มี ได้ ให้ กับ จะ ว่า ไม่ จาก ไป มา แต่ หรือ ก็ เขา เธอ ซึ่ง โดย อยู่ เพื่อ นี้ นั้น ความ แล้ว ต้อง เมื่อ ถูก ขึ้น กัน ยัง คน พวกเขา ตัว หนึ่ง คือ ด้วย อย่าง กว่า ถึง เอง",
     "swedish": "och det att i en jag hon som han pa den med var sig for sa till ar men ett om hade de av icke mig du henne da sin nu har inte hans honom skulle hennes dar min man ej vid kunde nagot fran ut nar efter upp vi dem vara vad over an dig kan sina ha mot alla under nagon eller allt mycket sedan ju denna sjalv detta at utan varit hur ingen mitt ni bli blev oss din dessa nagra deras blir mina samma vilken er sadan blivit dess inom mellan sadant varfor varje vilka ditt vem vilket sitta sadana vart dina vars ert era vilkas",
 }
 
@@ -70,13 +74,16 @@ def guess_language(texts: Sequence[str]) -> str | None:
     Returns
     -------
     str or None
-        As in `function_words`; None where no language fits.
+        As in `function_words`; None where no language fits. Chinese, Japanese and Thai are told by
+        their script, where the segmenter is installed that cuts them into words.
 
     Examples
     --------
     >>> guess_language(["Un homme et une femme se rencontrent dans le train."])
     'french'
     """
+    if script_language(texts) is not None:
+        return segmented_language(texts)
     chosen = texts[:: max(1, len(texts) // _LOOKED_AT)]
     tokens = [token for text in chosen for token in re.findall(r"\w+", plain_text(text))]
     if not tokens:

@@ -126,6 +126,7 @@ FILES: dict[str, int | None] = {
     "times packed": 100,  # as large as a file may become that is packed, beyond 8 MiB
     "columns": 10_000,
     "rows": 20_000_000,
+    "rated": 200_000_000,  # rows of a table of ratings
 }
 _FREELY = 8 * 2**20  # bytes that may come out of a packed file of any size
 _WORDS = {
@@ -135,6 +136,7 @@ _WORDS = {
     "times packed": "{:,} times what its size lets expect",
     "columns": "{:,} columns",
     "rows": "{:,} rows",
+    "rated": "{:,} rows",
 }
 
 

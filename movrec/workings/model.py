@@ -53,6 +53,7 @@ from movrec.workings.manifest import (
 )
 from .parts import Parts, seen_of
 from .places import as_path, check_place, new_folder, settle
+from .segments import missing_segmenter
 from .source_report import SourceReport, source_facts
 from .text import DEFAULT_TEXT_FIELDS, Plot
 from .titles import TitleIndex
@@ -322,6 +323,9 @@ def read_unless_replaced(path: Path, read: Callable[[tuple[int, ...] | None], M]
 def _read_whole(path: Path, version: int | str | None = None) -> tuple[dict[str, Any], JoinedSpace]:
     """Return the manifest and the space of a model folder, all of whose files have been checked."""
     manifest = read_manifest(path, with_old=version is not None)
+    missing = missing_segmenter(manifest["language"])
+    if missing is not None:
+        raise ModelError(f"The model in {path} {missing}.")
     if not settle_table(path, manifest):
         raise ModelError(f"The model in {path} is being written to: open it again.")
     if load_part(path / "text", _TEXT)[0].get("text_fields") != manifest["text_fields"]:

@@ -14,7 +14,7 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from movrec.workings.core import (
 from .limits import check_unpacked
 
 # %% auto #0
-__all__ = ['KAGGLE_FILE', 'check_file', 'address_of', 'fetch', 'zip_names', 'unpacked', 'what_else']
+__all__ = ['KAGGLE_FILE', 'check_file', 'address_of', 'fetch', 'zip_names', 'tables_in', 'unpacked', 'what_else']
 
 # %% ../../nbs/workings/01_packing.ipynb #a3809b6d
 KAGGLE_FILE = "movies_metadata.csv"
@@ -213,19 +213,26 @@ def zip_names(path: str | os.PathLike[str]) -> list[str]:
         return []
 
 
+def tables_in(names: Iterable[str]) -> list[str]:
+    """Return which files of an archive may be the catalogue: Kaggle's by its name, else all tables.
+
+    Examples
+    --------
+    >>> tables_in(["credits.csv", "readme.txt"]), tables_in(["a.csv", "b.csv.gz", "__MACOSX/a.csv"])
+    (['credits.csv'], ['a.csv', 'b.csv.gz'])
+    """
+    files = [n for n in names if not n.endswith("/") and not n.startswith("__MACOSX")]
+    kaggle = [name for name in files if Path(name).name == KAGGLE_FILE]
+    endings = tuple(table + packed for table in _TABLES for packed in _PACKED)
+    tables = [name for name in files if name.lower().endswith(endings)]
+    return kaggle if len(kaggle) == 1 else tables or files
+
+
 def _zip_member(archive: zipfile.ZipFile, source: str) -> str:
     """Return the name of the catalogue in a zip archive."""
-    names = [
-        name
-        for name in archive.namelist()
-        if not name.endswith("/") and not name.startswith("__MACOSX")
-    ]
-    kaggle = [name for name in names if Path(name).name == KAGGLE_FILE]
-    endings = tuple(table + packed for table in _TABLES for packed in _PACKED)
-    tables = [name for name in names if name.lower().endswith(endings)]
-    for choice in (kaggle, tables, names):
-        if len(choice) == 1:
-            return choice[0]
+    names = tables_in(archive.namelist())
+    if len(names) == 1:
+        return names[0]
     listed = ", ".join(names[:6]) or "none"
     raise CatalogueError(
         f"{source} holds {len(names)} files ({shorten(listed, 200)}): unpack it and give the "

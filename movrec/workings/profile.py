@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from .cells import Unreadable, parse_title
-from .columns import squeeze
+from .columns import places_of
 from .core import CatalogueError, check_whole, clean_text, is_missing, shorten
 from .files import NoRows, read_cells
 from .layouts import Layout, Parser
@@ -48,14 +48,6 @@ _PARSERS: dict[str, Parser] = {
 }  # fmt: skip
 
 
-def _columns(names: Sequence[str]) -> dict[str, str]:
-    here = {squeeze(name): name for name in reversed(names)}
-    places = {
-        column: [here[name] for name in usual if name in here] for column, usual in _NAMES.items()
-    }
-    return {column: found[0] for column, found in places.items() if found}
-
-
 class HistoryRequest(Request):
     """What is asked of an export of somebody's films; parameters as for `Request`.
 
@@ -67,7 +59,7 @@ class HistoryRequest(Request):
 
     def found(self, names: Sequence[str]) -> set[str]:
         """Return what a table with these columns says of the films."""
-        return set(_columns(names))
+        return set(places_of(names, _NAMES))
 
     def fits(self, names: Sequence[str]) -> bool:
         """Return True where a table with these columns names films."""
@@ -80,7 +72,7 @@ class HistoryRequest(Request):
                 f"{self.source} names no films: give the ratings that Letterboxd, IMDb or MovieLens exports, or "
                 f"a table with the columns title, year and rating; here are {shorten(', '.join(names), 120)}."
             )
-        columns = {column: (name,) for column, name in _columns(names).items()}
+        columns = {column: (name,) for column, name in places_of(names, _NAMES).items()}
         self.layout = Layout(columns, _PARSERS, name="history")
         return self.layout
 

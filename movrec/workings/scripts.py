@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Iterable
 
 # %% auto #0
-__all__ = ['WITHOUT_BLANKS', 'plain_marks', 'cut_into_pairs']
+__all__ = ['WITHOUT_BLANKS', 'plain_marks', 'cut_runs', 'pairs_of', 'cut_into_pairs']
 
 # %% ../../nbs/workings/01_scripts.ipynb #scripts-marks-code
 _WITHIN_WORDS = "·‧‐‑־׳״・"  # a dot, hyphens, and Hebrew's marks of abbreviation
@@ -44,6 +45,34 @@ _RANGES = "\u3040-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e
 WITHOUT_BLANKS = re.compile(f"[{_RANGES}\U00020000-\U0002ffff]+")
 
 
+def cut_runs(token: str, cut: Callable[[str], Iterable[str]]) -> list[str]:
+    """Return the pieces of a token, those of scripts without blanks cut further by a function.
+
+    Examples
+    --------
+    >>> cut_runs("anna的", lambda letters: ["..."]), cut_runs("heat", list)
+    (['anna', '...'], ['heat'])
+    """
+    pieces, end = [], 0
+    for run in WITHOUT_BLANKS.finditer(token):
+        pieces.append(token[end : run.start()])
+        pieces += cut(run.group())
+        end = run.end()
+    pieces.append(token[end:])
+    return [piece for piece in pieces if any(map(str.isalnum, piece))]
+
+
+def pairs_of(letters: str) -> list[str]:
+    """Return the pairs of neighboring characters; a character that is alone stays alone.
+
+    Examples
+    --------
+    >>> pairs_of("气象站"), pairs_of("的")
+    (['气象', '象站'], ['的'])
+    """
+    return [letters[place : place + 2] for place in range(max(1, len(letters) - 1))]
+
+
 def cut_into_pairs(token: str) -> list[str]:
     """Return a token as words and, of scripts without blanks, as pairs of neighboring characters.
 
@@ -62,10 +91,4 @@ def cut_into_pairs(token: str) -> list[str]:
     >>> cut_into_pairs("气象站"), cut_into_pairs("anna的"), cut_into_pairs("heat")
     (['气象', '象站'], ['anna', '的'], ['heat'])
     """
-    pieces, end = [], 0
-    for run in WITHOUT_BLANKS.finditer(token):
-        pieces.append(token[end : run.start()])
-        letters, end = run.group(), run.end()
-        pieces += [letters[place : place + 2] for place in range(max(1, len(letters) - 1))]
-    pieces.append(token[end:])
-    return [piece for piece in pieces if any(map(str.isalnum, piece))]
+    return cut_runs(token, pairs_of)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .cells import parse_title
-from .columns import USUAL_NAMES, numbered_columns, squeeze
+from .columns import USUAL_NAMES, numbered_columns, places_of, squeeze
 from .core import CatalogueError, ParameterError, clean_text, shorten
 from .further_cells import parse_crew
 from .layouts import PARSERS, Layout, Parser
@@ -68,22 +68,12 @@ def table_columns(names: Sequence[str], given: Mapping[str, str] | None = None) 
     >>> table_columns(["Rank", "Release Group", "Worldwide", "Domestic"])
     {'title': 'Release Group', 'revenue': 'Worldwide'}
     """
-    spelled: dict[str, str] = {}
-    for name in names:
-        spelled.setdefault(squeeze(name), name)
-    found = {column: spelled.get(squeeze(name), name) for column, name in (given or {}).items()}
+    spelled = {squeeze(name): name for name in reversed(names)}
+    chosen = {column: spelled.get(squeeze(name), name) for column, name in (given or {}).items()}
     wanted = {**_KEYS, **{column: _called(column) for column in CONTENTS}}
-    if "directors" not in found:
+    if "directors" not in chosen:
         wanted["crew"] = ("crew",)
-    taken = set(found.values())
-    for column, usual in wanted.items():
-        place = next(
-            (spelled[name] for name in usual if spelled.get(name, "") not in ("", *taken)), None
-        )
-        if column not in found and place is not None:
-            found[column] = place
-            taken.add(place)
-    return found
+    return places_of(names, wanted, chosen)
 
 # %% ../../nbs/workings/01_source_tables.ipynb #source-kinds-code
 @dataclass(frozen=True)

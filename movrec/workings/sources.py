@@ -5,22 +5,143 @@
 # %% ../../nbs/workings/01_sources.ipynb #53f512c3
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .cells import Unreadable
-from .core import CatalogueError, ParameterError, check_whole, first_line
+from movrec.workings.core import (
+    CatalogueError,
+    MovrecError,
+    ParameterError,
+    check_whole,
+    first_line,
+    is_list,
+)
+from .files import NoRows, read_cells
 from .genre_cells import parse_genres
-from .layouts import required_column
+from .layouts import Layout, required_column
+from .limits import FILES, check_file_limit, enough_memory
 from .number_cells import parse_id
-from .packing import check_file
+from .packing import check_file, unpacked, what_else
+from .request import Request
 
 # %% auto #0
-__all__ = ['read_ratings', 'read_numbers', 'as_rating_table', 'read_keywords', 'as_keyword_table', 'read_similarity_judgements',
+__all__ = ['read_numbers', 'read_ratings', 'as_rating_table', 'read_keywords', 'as_keyword_table', 'read_similarity_judgements',
            'co_rating_neighbors']
+
+# %% ../../nbs/workings/01_sources.ipynb #sources-columns-code
+@dataclass
+class _ColumnsRequest(Request):
+    """What is asked of a table that has to have certain columns, by their names and no others."""
+
+    needed: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+    whose: str = ""
+
+    def found(self, names: Sequence[str]) -> set[str]:
+        return set(self.needed) & set(names)
+
+    def fits(self, names: Sequence[str]) -> bool:
+        return set(self.needed) <= set(names)
+
+    def take(self, names: Sequence[str]) -> Layout:
+        check_file_limit("columns", len(names), self.source)
+        _check_columns(names, self.needed, self.source, self.whose)
+        wanted = [name for name in (*self.needed, *self.more) if name in names]
+        self.layout = Layout({name: (name,) for name in wanted}, {})
+        return self.layout
+
+
+def _check_columns(names: Sequence[str], needed: Sequence[str], source: str, whose: str) -> None:
+    missing = [name for name in needed if name not in names]
+    if missing:
+        raise CatalogueError(f"{source} lacks the column {missing[0]!r}: pass {whose}.")
+
+
+def _read_columns(
+    path: str | Path, needed: Sequence[str], whose: str, more: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Read some columns of a table, cells as they are; those of `more` may be missing."""
+    asked: dict[str, Any] = {"needed": tuple(needed), "more": tuple(more), "whose": whose}
+    chunks: list[pd.DataFrame] = []
+    with suppress(NoRows):
+        chunks += read_cells(path, 20_000, kind=partial(_ColumnsRequest, **asked))
+    return pd.concat(chunks, ignore_index=True) if chunks else pd.DataFrame(columns=list(needed))
+
+# %% ../../nbs/workings/01_sources.ipynb #sources-numbers-code
+_BLOCK = 8 * 2**20  # bytes that are read at a time; a row of numbers is shorter
+
+
+def _batches(content: Any, names: list[str], source: str, whose: str) -> Iterator[Any]:
+    """Yield what an unpacked CSV file holds in some columns, as text."""
+    import pyarrow
+    from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
+
+    problem = what_else(content.peek(512)[:512], source)
+    if problem is not None:
+        raise CatalogueError(problem)
+    first = content.peek(1 << 16).split(b"\n", 1)[0].decode("utf-8-sig", "replace")
+    _check_columns(next(csv.reader([first.rstrip("\r")]), []), names, source, whose)
+    text = dict.fromkeys(names, pyarrow.string())
+    yield from open_csv(
+        content,
+        ReadOptions(block_size=min(_BLOCK, FILES["row bytes"] or _BLOCK)),
+        ParseOptions(invalid_row_handler=lambda row: "skip"),
+        ConvertOptions(include_columns=names, column_types=text),
+    )
+
+
+def _as_numbers(batch: Any) -> pd.DataFrame:
+    """Return a batch of text as numbers, without the rows in which one is missing or infinite."""
+    import pyarrow
+
+    columns = {}
+    for name, column in zip(batch.schema.names, batch.columns):
+        try:
+            numbers = column.cast(pyarrow.float64()).to_numpy(zero_copy_only=False)
+        except pyarrow.ArrowInvalid:  # some of it is no number
+            numbers = pd.to_numeric(pd.Series(column.to_pylist()), errors="coerce").to_numpy(float)
+        columns[name] = numbers
+    table = pd.DataFrame(columns)
+    return table[(table.abs() < 2**53).all(axis=1)]
+
+
+def read_numbers(
+    path: str | Path, names: list[str], whose: str = "MovieLens' own file"
+) -> pd.DataFrame:
+    """Read numeric columns of a CSV file; rows where one is missing are left out.
+
+    Examples
+    --------
+    >>> read_numbers("links.csv", ["movieId", "tmdbId"])
+    Traceback (most recent call last):
+        ...
+    movrec.workings.core.CatalogueError: There is no file links.csv: check the path.
+    """
+    path = check_file(path)
+    source, rows, parts = path.name, 0, []
+    check_file_limit("bytes", path.stat().st_size, source)
+    try:
+        with enough_memory(source), open(path, "rb") as raw, unpacked(source, raw) as content:
+            for batch in _batches(content, names, source, whose):
+                rows += len(batch)
+                check_file_limit("rated", rows, source)
+                parts.append(_as_numbers(batch))
+    except MovrecError:
+        raise
+    except Exception as error:  # Arrow has many, and what unpacks as well
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise CatalogueError(f"{path} cannot be read as a CSV file ({reason}).") from error
+    empty = pd.DataFrame(columns=names, dtype="float64")
+    return pd.concat([empty, *parts], ignore_index=True) if parts else empty
 
 # %% ../../nbs/workings/01_sources.ipynb #abc5e8b1
 def read_ratings(ratings: str | Path, links: str | Path) -> pd.DataFrame:
@@ -63,38 +184,6 @@ def read_ratings(ratings: str | Path, links: str | Path) -> pd.DataFrame:
         )
     table = table.rename(columns={"userId": "user_id", "tmdbId": "id"})[["user_id", "id", "rating"]]
     return table.astype({"user_id": "int64", "id": "int64", "rating": "float64"})
-
-
-def _read_csv(
-    path: str | Path, needed: list[str], whose: str, more: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Read some columns of a CSV file; those of `more` may be missing."""
-    path = check_file(path)
-    try:
-        table = pd.read_csv(path, usecols=lambda name: name in {*needed, *more}, low_memory=False)
-    except Exception as error:  # pandas and what unpacks have many; a MemoryError is among them
-        reason = getattr(error, "strerror", None) or first_line(error)
-        raise CatalogueError(f"{path} cannot be read as a CSV file ({reason}).") from error
-    missing = [name for name in needed if name not in table]
-    if missing:
-        raise CatalogueError(f"{path} lacks the column {missing[0]!r}: pass {whose}.")
-    return table
-
-
-def read_numbers(
-    path: str | Path, names: list[str], whose: str = "MovieLens' own file"
-) -> pd.DataFrame:
-    """Read numeric columns of a CSV file; rows where one is missing are left out.
-
-    Examples
-    --------
-    >>> read_numbers("links.csv", ["movieId", "tmdbId"])
-    Traceback (most recent call last):
-        ...
-    movrec.workings.core.CatalogueError: There is no file links.csv: check the path.
-    """
-    numbers = _read_csv(path, names, whose).apply(pd.to_numeric, errors="coerce").astype(float)
-    return numbers[(numbers.abs() < 2**53).all(axis=1)]  # neither missing nor infinite
 
 # %% ../../nbs/workings/01_sources.ipynb #663a234c
 def as_rating_table(
@@ -167,7 +256,7 @@ def read_keywords(path: str | Path) -> pd.DataFrame:
     ...     read_keywords(path)["keywords"].tolist()
     [['shark attack']]
     """
-    table = _read_csv(path, ["id", "keywords"], "Kaggle's keywords.csv")
+    table = _read_columns(path, ["id", "keywords"], "Kaggle's keywords.csv")
     found: dict[int, list[str]] = {}
     for film, cell in zip(map(parse_id, table["id"]), map(parse_genres, table["keywords"])):
         if isinstance(film, int) and not isinstance(cell, Unreadable):
@@ -213,7 +302,7 @@ def as_keyword_table(keywords: pd.DataFrame | str | Path) -> pd.DataFrame:
     if missing:
         raise ParameterError(f"keywords lacks the column {missing[0]!r}: use read_keywords.")
     for film, names in zip(keywords["id"], keywords["keywords"]):
-        if not isinstance(names, (list, tuple, set, np.ndarray)):
+        if not is_list(names):
             raise ParameterError(f"The keywords of film {film} are no list: use read_keywords.")
     return keywords
 
@@ -262,7 +351,7 @@ def read_similarity_judgements(
     """
     check_whole("least_people", least_people)
     names, whose = ["movieId", "neighborId", "sim"], "pair-responses.csv of Yao and Harper"
-    given = _read_csv(judgements, names, whose, more=["goodRec"])
+    given = _read_columns(judgements, names, whose, more=["goodRec"])
     given = given.apply(pd.to_numeric, errors="coerce").dropna(subset=names)
     given = given[given["sim"] >= 0].reindex(columns=[*names, "goodRec"])
     link = read_numbers(links, ["movieId", "tmdbId"]).drop_duplicates("movieId")

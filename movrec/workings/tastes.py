@@ -5,6 +5,8 @@
 # %% ../../nbs/workings/01_tastes.ipynb #tastes-imports
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -15,6 +17,32 @@ from .layouts import required_column
 __all__ = ['rating_vectors', 'split_people']
 
 # %% ../../nbs/workings/01_tastes.ipynb #tastes-code
+_HOW_OFTEN = 15  # the vectors are solved for
+_WEIGHT, _PULL = 1.0, 0.01  # of a like, beside what was not seen; towards zero
+
+
+def _factorized(liked: Any, size: int) -> np.ndarray:
+    """Return a unit vector for each film of a table of people and films, as implicit learns it."""
+    from threadpoolctl import threadpool_limits
+
+    try:
+        from implicit.cpu.als import AlternatingLeastSquares
+        from implicit.nearest_neighbours import bm25_weight
+    except ImportError as error:
+        raise CatalogueError(
+            'Learning from ratings needs implicit, which is not installed: pip install "movrec[ratings]".'
+        ) from error
+    # One thread, and no threads of BLAS below it: so the sums come in one order.
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            min(size, *liked.shape), alpha=_WEIGHT, regularization=_PULL, iterations=_HOW_OFTEN,
+            num_threads=1, random_state=0,
+        )  # fmt: skip
+        model.fit(bm25_weight(liked).tocsr(), show_progress=False)
+    places = np.asarray(model.item_factors, dtype=np.float64)
+    return places / np.maximum(np.linalg.norm(places, axis=1, keepdims=True), 1e-12)
+
+
 def rating_vectors(
     films: pd.DataFrame,
     ratings: pd.DataFrame,
@@ -47,14 +75,14 @@ def rating_vectors(
     Raises
     ------
     CatalogueError
-        Hardly any of the films are liked by enough people.
+        Hardly any of the films are liked by enough people, or the extra `movrec[ratings]` is not
+        installed.
     ParameterError
         A number is out of range.
 
     References
     ----------
-    Cremonesi, Koren and Turrin (2010), "Performance of recommender algorithms on top-n
-    recommendation tasks", RecSys: PureSVD.
+    Hu, Koren and Volinsky (2008), "Collaborative filtering for implicit feedback datasets", ICDM.
 
     Examples
     --------
@@ -66,7 +94,6 @@ def rating_vectors(
     (True, True)
     """
     from scipy import sparse
-    from sklearn.decomposition import TruncatedSVD
 
     check_whole("size", size)
     check_whole("least_likes", least_likes)
@@ -82,15 +109,8 @@ def rating_vectors(
             f"Only {len(rows)} of the films are liked by {least_likes} people or more: "
             "give ratings of these films, by more people."
         )
-    table = sparse.csr_matrix((np.ones(len(user)), (user, column)), (len(people), len(rows)))
-    of_people, of_films = (np.asarray(table.sum(axis=axis)).ravel() for axis in (1, 0))
-    table = sparse.diags(of_people**-0.5) @ table @ sparse.diags(of_films**-0.5)
-    n_directions = min(size + 1, *(length - 1 for length in table.shape))
-    svd = TruncatedSVD(n_directions, n_iter=7, random_state=0).fit(table)
-    places = (svd.components_.T * svd.singular_values_)[
-        :, 1:
-    ]  # the first says how well known it is
-    places /= np.maximum(np.linalg.norm(places, axis=1, keepdims=True), 1e-12)
+    ones = np.ones(len(user), np.float32)
+    places = _factorized(sparse.csr_matrix((ones, (user, column)), (len(people), len(rows))), size)
     found: list[list[float] | None] = [None] * len(films)
     for row, place in zip(rows.tolist(), np.round(places, 6).tolist()):
         found[row] = place

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from .core import ParameterError
 from .estimator import TextTransformer, whole
 from .kept import kept_array, kept_number, kept_words
+from .segments import check_segmented, segmented_language
 from .text import check_texts, tokenize
 
 if TYPE_CHECKING:
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = ['tfidf', 'TermFeatures']
 
 # %% ../../nbs/workings/02_terms.ipynb #04dea3f5
-def tfidf(min_df: int = 2, vocabulary: Sequence[str] | None = None) -> TfidfVectorizer:
+def tfidf(
+    min_df: int = 2, vocabulary: Sequence[str] | None = None, language: str | None = None
+) -> TfidfVectorizer:
     """Return an unfitted TF-IDF vectorizer that reads the words that the embedder reads.
 
     Parameters
@@ -32,6 +36,8 @@ def tfidf(min_df: int = 2, vocabulary: Sequence[str] | None = None) -> TfidfVect
         Words that occur in fewer texts are left out.
     vocabulary : sequence of str, optional
         The words that count, where they are known already.
+    language : str, optional
+        Of the texts, where they are cut into words; see `tokenize`.
 
     Returns
     -------
@@ -46,7 +52,11 @@ def tfidf(min_df: int = 2, vocabulary: Sequence[str] | None = None) -> TfidfVect
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(
-        analyzer=tokenize, sublinear_tf=True, min_df=min_df, vocabulary=vocabulary, dtype=np.float32
+        analyzer=partial(tokenize, language=language),
+        sublinear_tf=True,
+        min_df=min_df,
+        vocabulary=vocabulary,
+        dtype=np.float32,
     )
 
 # %% ../../nbs/workings/02_terms.ipynb #4fd0c7c0
@@ -72,8 +82,8 @@ def _reduced(counts: Any, directions: np.ndarray) -> np.ndarray:
     return np.asarray(counts @ directions.T, dtype=np.float32)
 
 
-def _fitted_tfidf(vocabulary: list[str], idf: np.ndarray) -> TfidfVectorizer:
-    vectorizer = tfidf(vocabulary=vocabulary)
+def _fitted_tfidf(vocabulary: list[str], idf: np.ndarray, language: str | None) -> TfidfVectorizer:
+    vectorizer = tfidf(vocabulary=vocabulary, language=language)
     vectorizer.idf_ = idf
     return vectorizer
 
@@ -99,6 +109,8 @@ class TermFeatures(TextTransformer):
         Their inverse document frequencies.
     components_ : ndarray of shape (n_kept, n_words)
         The directions.
+    language_ : str or None
+        Which language the texts are cut into words of, where nothing separates these.
     mean_, scale_ : ndarray of shape (n_kept,), float
         Taken away from, and divided out of, every row.
 
@@ -143,7 +155,8 @@ class TermFeatures(TextTransformer):
         """
         self.check_parameters()
         texts = check_texts(texts)
-        vectorizer = tfidf(self.min_df)
+        self.language_ = segmented_language(texts)
+        vectorizer = tfidf(self.min_df, language=self.language_)
         try:
             counts = vectorizer.fit_transform(texts)
         except ValueError as error:
@@ -154,7 +167,7 @@ class TermFeatures(TextTransformer):
         self.vocabulary_ = vectorizer.get_feature_names_out().tolist()
         self.idf_ = vectorizer.idf_.astype(np.float32)
         self.components_ = _directions(counts, self.n_components, self.random_state)
-        self._vectorizer = _fitted_tfidf(self.vocabulary_, self.idf_)
+        self._vectorizer = _fitted_tfidf(self.vocabulary_, self.idf_, self.language_)
         reduced = _reduced(counts, self.components_)
         self.mean_ = reduced.mean(axis=0)
         self.scale_ = float((reduced - self.mean_).std()) or 1.0
@@ -188,10 +201,11 @@ class TermFeatures(TextTransformer):
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         arrays = {"idf": self.idf_, "components": self.components_.astype(np.float16)}
-        description = {"vocabulary": self.vocabulary_, "scale": self.scale_}
-        return description, {**arrays, "mean": self.mean_}
+        learned = {"vocabulary": self.vocabulary_, "scale": self.scale_}
+        return {**learned, "language": self.language_}, {**arrays, "mean": self.mean_}
 
     def _restore(self, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        self.language_ = check_segmented(description.get("language"))
         self.vocabulary_ = kept_words(description["vocabulary"], "vocabulary")
         self.scale_ = kept_number(description["scale"], "scale", 1e-12)
         n = len(self.vocabulary_)
@@ -199,4 +213,4 @@ class TermFeatures(TextTransformer):
         self.mean_ = kept_array(arrays, "mean", (None,))
         components = kept_array(arrays, "components", (len(self.mean_), n), np.float16)
         self.components_ = _laid_out(components)
-        self._vectorizer = _fitted_tfidf(self.vocabulary_, self.idf_)
+        self._vectorizer = _fitted_tfidf(self.vocabulary_, self.idf_, self.language_)

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from .cells import strip_markup
-from .core import CatalogueError, ParameterError, quoted
+from .core import CatalogueError, ParameterError, is_list, quoted
 from .limits import MOST_TEXT, MOST_TITLE, BoundedCache, check_text
-from .scripts import WITHOUT_BLANKS, cut_into_pairs, plain_marks
+from .scripts import WITHOUT_BLANKS, plain_marks
+from .segments import cut_into_words
 
 # %% auto #0
 __all__ = ['DEFAULT_TEXT_FIELDS', 'film_texts', 'tokenize', 'check_texts', 'plain_text', 'has_article', 'normalize_title', 'Plot']
@@ -31,7 +31,7 @@ def _field_text(value: object) -> str:
     """Return one cell of a film table as text; nothing for a missing value."""
     if isinstance(value, str):
         return value.strip()
-    if isinstance(value, (list, tuple, np.ndarray)):
+    if is_list(value):
         return ", ".join(str(item) for item in value)
     if value is None or pd.isna(value):
         return ""
@@ -95,17 +95,20 @@ def film_texts(films: pd.DataFrame, text_fields: Sequence[str] = DEFAULT_TEXT_FI
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]»]*\s+|\n+")
 
 
-def tokenize(text: str) -> list[str]:
+def tokenize(text: str, language: str | None = None) -> list[str]:
     """Split a text into lower-case word tokens.
 
     The Penn Treebank tokenizer of NLTK is used sentence by sentence; tokens without a letter
     or a digit (punctuation) are dropped, and HTML is taken out. Scripts without blanks are cut
-    into pairs of characters. Nothing is downloaded.
+    into words, where the language is given and its segmenter is installed, else into pairs of
+    characters. Nothing is downloaded.
 
     Parameters
     ----------
     text : str
         Any text; the empty string gives an empty list.
+    language : str, optional
+        One of `movrec.workings.segments.SEGMENTERS`, if that is what the text is in.
 
     Returns
     -------
@@ -115,7 +118,7 @@ def tokenize(text: str) -> list[str]:
     Raises
     ------
     ParameterError
-        `text` is not a string.
+        `text` is not a string, or the language's segmenter is not installed.
 
     Examples
     --------
@@ -126,7 +129,7 @@ def tokenize(text: str) -> list[str]:
         raise ParameterError(
             f"A text is a str, but this is a {type(text).__name__}: {quoted(text)}."
         )
-    return list(_tokens(text))
+    return list(_tokens(text, language))
 
 
 # Several parts of a model read the same texts one after the other; this is the slowest step of each.
@@ -134,8 +137,9 @@ def tokenize(text: str) -> list[str]:
 _KNOWN_TOKENS = BoundedCache(100_000_000)
 
 
-def _tokens(text: str) -> tuple[str, ...]:
-    found: tuple[str, ...] = _KNOWN_TOKENS.get(text, lambda: _cut_into_tokens(text))
+def _tokens(text: str, language: str | None) -> tuple[str, ...]:
+    key = text if language is None else (text, language)
+    found: tuple[str, ...] = _KNOWN_TOKENS.get(key, lambda: _cut_into_tokens(text, language))
     return found
 
 
@@ -150,7 +154,7 @@ def _pieces(text: str) -> Iterator[str]:
             yield from [sentence] if len(sentence) <= 5000 else _LONG.findall(sentence)
 
 
-def _cut_into_tokens(text: str) -> tuple[str, ...]:
+def _cut_into_tokens(text: str, language: str | None) -> tuple[str, ...]:
     from nltk.tokenize import word_tokenize
 
     if "<" in text or "&" in text:
@@ -160,7 +164,7 @@ def _cut_into_tokens(text: str) -> tuple[str, ...]:
         # preserve_line=True: without it NLTK wants a sentence model that has to be downloaded.
         tokens += word_tokenize(sentence, preserve_line=True)
     if not text.isascii() and WITHOUT_BLANKS.search(text):
-        tokens = [piece for token in tokens for piece in cut_into_pairs(token)]
+        tokens = [piece for token in tokens for piece in cut_into_words(token, language)]
     # Interned: a word that occurs a thousand times is kept once.
     return tuple(sys.intern(token) for token in tokens if any(map(str.isalnum, token)))
 

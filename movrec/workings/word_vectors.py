@@ -10,13 +10,15 @@ import unicodedata
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from .languages import GIVEN_NAMES, function_words
 from .limits import BoundedCache
+from .scripts import WITHOUT_BLANKS
+from .segments import cut_into_words
 from .text import plain_text
 
 if TYPE_CHECKING:
@@ -69,8 +71,25 @@ def _known_stem(word: str, language: str | None) -> str | None:
     return str(_stemmer(language).stem(plain)) if language in STEMMERS else plain
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", unicodedata.normalize("NFKC", text))
+@cache
+def _word_pattern() -> re.Pattern[str]:
+    """Return what finds words of any script: a vowel sign of Hindi or Thai is a part of its word."""
+    marks = [n for n in range(0x300, 0xFE30) if unicodedata.category(chr(n)).startswith("M")]
+    starts = [n for n in marks if n - 1 not in set(marks)]
+    ends = [n for n in marks if n + 1 not in set(marks)]
+    ranges = "".join(f"{chr(low)}-{chr(high)}" for low, high in zip(starts, ends))
+    return re.compile(rf"[\w{ranges}]+")
+
+
+def _words(text: str, language: str | None) -> list[str]:
+    if text.isascii():
+        return re.findall(r"\w+", text)
+    # A vowel of Thai would become two signs, which its dictionary does not know.
+    plain = text if language == "thai" else unicodedata.normalize("NFKC", text)
+    words = _word_pattern().findall(plain)
+    if WITHOUT_BLANKS.search(plain):
+        words = [piece for word in words for piece in cut_into_words(word, language)]
+    return words
 
 
 def stems(text: str, language: str | None = "english") -> list[str]:
@@ -81,7 +100,8 @@ def stems(text: str, language: str | None = "english") -> list[str]:
     text : str
         Any text.
     language : str or None, default "english"
-        One of `STEMMERS`; with another one, or None, words are kept as they are.
+        One of `STEMMERS`; with another one, or None, words are kept as they are. Of scripts without
+        blanks they are cut as `cut_into_words` does.
 
     Returns
     -------
@@ -106,7 +126,7 @@ _KNOWN_STEMS = BoundedCache(100_000_000)
 
 def _stems(text: str, language: str | None) -> tuple[str, ...]:
     def find() -> tuple[str, ...]:
-        found = (_stem(word, language) for word in _words(text))
+        found = (_stem(word, language) for word in _words(text, language))
         return tuple(stem for stem in found if stem is not None)
 
     found: tuple[str, ...] = _KNOWN_STEMS.get((text, language), find)
@@ -122,7 +142,7 @@ def spellings(text: str, language: str | None = "english") -> dict[str, str]:
     {'mar': 'Mars', 'martian': 'Martians', 'land': 'land'}
     """
     found: dict[str, str] = {}
-    for word in _words(text):
+    for word in _words(text, language):
         stem = _stem(word, language)
         if stem is not None:
             found.setdefault(stem, word)

@@ -16,6 +16,7 @@ from .core import ParameterError, quoted
 from .estimator import Estimator
 from .kept import kept_array, kept_number, kept_whole, kept_words
 from .languages import guess_language
+from .segments import SEGMENTERS
 from .text import check_texts
 from .word_vectors import STEMMERS, WordVectors, spellings, stems, word_id
 
@@ -34,8 +35,8 @@ class WordWeights(Estimator):
     Parameters
     ----------
     language : str, default "auto"
-        The language of the texts, one of `STEMMERS`; "auto" looks at the texts; "none" cuts no
-        stems and drops no words.
+        The language of the texts, one of `STEMMERS` or of `SEGMENTERS`; "auto" looks at the texts;
+        "none" cuts no stems and drops no words.
 
     Attributes
     ----------
@@ -93,9 +94,10 @@ class WordWeights(Estimator):
         ParameterError
             The language is not known.
         """
-        if self.language not in ("auto", "none", *STEMMERS):
+        known = (*STEMMERS, *SEGMENTERS)
+        if self.language not in ("auto", "none", *known):
             raise ParameterError(
-                f"language is 'auto', 'none' or one of {', '.join(STEMMERS)}, not {quoted(self.language)}."
+                f"language is 'auto', 'none' or one of {', '.join(known)}, not {quoted(self.language)}."
             )
         texts = check_texts(texts)
         chosen = {"auto": guess_language(texts), "none": None}
@@ -155,7 +157,7 @@ class WordWeights(Estimator):
 
     def _restore(self, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         self.language_ = description["language"]
-        if self.language_ is not None and self.language_ not in STEMMERS:
+        if self.language_ not in (None, *STEMMERS, *SEGMENTERS):
             raise ValueError("its language is none that has stems")
         self.n_texts_ = kept_whole(description["n_texts"], "number of texts", 1)
         self.length_ = kept_number(description["length"], "mean length", 0, 1e6)
