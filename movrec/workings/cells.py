@@ -205,7 +205,17 @@ _PLACEHOLDERS = frozenset(
     )
 )
 _OF_THIS = re.compile(r"(?: has been added)? (?:for|to) this (?:\w+)(?: yet)?$")
-_BEGINNINGS = ("no synopsis information has been added", "no synopsis has been added")
+_BEGINNINGS = (
+    "no synopsis information has been added",
+    "no synopsis has been added",
+    "we don't have an overview",
+    "we do not have an overview",
+)
+_NOT_TOLD = re.compile(
+    r"(?:the )?(?:plot|overview|synopsis|storyline|description|summary)(?: details?)?(?: is| are)?"
+    r"(?: currently| being| still)? (?:unknown|undisclosed|unavailable|pending|missing|not (?:yet )?"
+    r"(?:available|known|disclosed)|(?:kept )?under wraps|to be (?:announced|determined))(?: at this time)?"
+)
 _STATUS_WORDS = ("released", "rumored", "post production", "in production", "planned", "canceled")
 
 
@@ -227,7 +237,9 @@ def is_placeholder(overview: object) -> bool:
     if not isinstance(overview, str) or len(overview) > 150:
         return False
     bare = _bare(overview)
-    return _OF_THIS.sub("", bare) in _PLACEHOLDERS or bare.startswith(_BEGINNINGS)
+    said = _OF_THIS.sub("", bare)
+    is_none = said in _PLACEHOLDERS or _NOT_TOLD.fullmatch(said) is not None
+    return is_none or bare.startswith(_BEGINNINGS)
 
 
 def is_status(overview: object) -> bool:

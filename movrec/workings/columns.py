@@ -39,20 +39,24 @@ id: id movieid filmid filmtvid malid animeid tmdbid tmdb showid titleid imdbid i
 title: title movietitle seriestitle filmtitle primarytitle titleenglish englishtitle moviename
     filmname film movie name names titlex movietitleyear originaltitle titel titre titulo titolo
     nazvanie tytul tytuł baslik filmadi 片名 电影名 电影名称 标题 中文名 название фильм タイトル 題名
+    movies movienames moviesname nameofmovie nameofthemovie titleofthemovie films
+    nombre nom pelicula nazev cim tytulfilmu judul tenphim elokuva nimi titlu naslov filmadı  शीर्षक शीर्षक ชื่อเรื่อง ชื่อภาพยนตร์ عنوان назва τίτλος כותרת שם
     作品名 제목 영화명 العنوان
 year: year releaseyear startyear releasedyear yearofrelease yearreleased productionyear movieyear
     filmyear titleyear yearx releasedate datepublished releasedat originalreleasedate aired
-    premiered premieredate released date datex firstairdate theatricalrelease jahr erscheinungsjahr annee
+    premiered premieredate released date datex firstairdate theatricalrelease release yr launchdate jahr erscheinungsjahr annee
     datedesortie moviereleasedate releasedatetheaters ano anno god rok jaar yil yıl 年份 年 上映年份 上映日期 год 年度 公開年 製作年 公開日
+    ar aar vuosi tahun nam leto वर्ष ปี سال рік έτος שנה
     연도 개봉일 السنة
 genres: genres genre listedin genrenames genrelist genresname moviegenre moviegenres filmgenre
     genrename generes genreids expandedgenres genero generos genere generi gatunek gattung zhanr tur 类型
-    类别 жанр жанры ジャンル 장르 النوع categories category tags subject kind
+    类别 жанр жанры zanr mufaj gen genul theloai lajityyppi शैली ประเภท แนว ژانر είδος זאנר ジャンル 장르 النوع categories category tags subject kind
 overview: overview fullplot plotsynopsis synopsis sypnopsis storyline plot plotsummary plotoutline
     description story summary moviedescription movieinfo moviesummary moviestory filmdescription
-    extract shortdescription logline desc plottext wikiplot handlung inhalt inhaltsangabe beschreibung
+    about aboutmovie details brief introduction intro content text
+    oneline extract shortdescription logline desc plottext wikiplot handlung inhalt inhaltsangabe beschreibung
     resume sinopsis sinopse trama descripcion descricao opis samenvatting konu ozet syuzhet 简介 剧情 剧情简介 介绍 сюжет
-    описание あらすじ 줄거리 القصة
+    описание obsah dej popis leiras handling tomtat ringkasan kuvaus rezumat कथानक सारांश เรื่องย่อ خلاصه خلاصهداستان опис περιγραφή υπόθεση תקציר あらすじ 줄거리 القصة
 original_title: originaltitle originalname origtitle titleoriginal alternativename
 language: language originallanguage origlang lang languages originallang idioma sprache langue 语言 язык
 runtime: runtime runtimeminutes runtimemins runtimemin runtimes duration durationmin durationmins
@@ -158,6 +162,72 @@ def spare_columns(names: Sequence[str], found: Mapping[str, str]) -> dict[str, t
     return {column: others for column, others in spare.items() if others}
 
 
+# What people put before and behind a column's name, which says nothing of what it holds.
+_NO_MATTER = frozenset(
+    [
+        "movie",
+        "movies",
+        "film",
+        "films",
+        "show",
+        "series",
+        "imdb",
+        "tmdb",
+        "omdb",
+        "the",
+        "of",
+        "a",
+        "in",
+        "en",
+        "eng",
+        "english",
+        "us",
+        "usa",
+        "x",
+        "y",
+        "clean",
+        "cleaned",
+        "text",
+        "full",
+        "short",
+        "long",
+        "main",
+        "primary",
+        "all",
+        "list",
+        "initial",
+        "wide",
+        "theatrical",
+        "theaters",
+    ]
+)
+
+
+def _bare_names(name: str) -> tuple[str, ...]:
+    """Return a column's name without what says nothing, as it is, for one and for several."""
+    if "." in name or name[:1].isdigit():  # a place in a tree, or a number
+        return ()
+    name = name.replace("IMDb", "imdb")
+    words = re.findall(r"[A-Z]+(?![a-z])|[^\W\d_A-Z][^\W\d_A-Z]*|[A-Z][^\W\d_A-Z]*", name)
+    bare = squeeze("".join(word for word in words if word.casefold() not in _NO_MATTER))
+    return bare, bare.removesuffix("s"), f"{bare}s"
+
+
+def _nearly_called(names: Sequence[str], found: Mapping[str, str]) -> dict[str, str]:
+    """Return columns for what was not found and has to be, or better should: ``movie_plot_x``."""
+    taken, more = set(found.values()), {}
+    for column in (*REQUIRED_COLUMNS, "year"):
+        if column in found or (column == "genres" and genre_columns(names)):
+            continue
+        near = {bare: name for name in reversed(names) for bare in _bare_names(name)[::-1]}
+        here = (near[name] for name in USUAL_NAMES[column] if name in near)
+        place = next((name for name in here if name not in taken), None)
+        if place is not None:
+            more[column] = place
+            taken.add(place)
+    return more
+
+
 def match_columns(names: Sequence[str], given: Mapping[str, str] | None = None) -> dict[str, str]:
     """Say which column of a file holds which column of a film table.
 
@@ -180,6 +250,7 @@ def match_columns(names: Sequence[str], given: Mapping[str, str] | None = None) 
     {'title': 'Series_Title', 'year': 'Released_Year', 'overview': 'Overview'}
     """
     found = places_of(names, USUAL_NAMES, given, shared=("imdb_id",))
+    found |= _nearly_called(names, found)
     return {column: found[column] for column in USUAL_NAMES if column in found}
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-given-code
@@ -311,5 +382,5 @@ def genre_columns(names: Sequence[str]) -> dict[str, str]:
     for name in names:
         genre = re.sub(r"(?i)^(genres?|is)[\W_]+", "", name).replace("_", " ").strip()
         if is_known_genre(genre):
-            flags[name] = genre
+            flags[name] = genre.title() if genre.islower() else genre
     return flags if len(flags) > 2 else {}

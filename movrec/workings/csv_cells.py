@@ -49,7 +49,7 @@ class _LongRecords:
         self.delimiter, self.width = delimiter, width
         self.left = _IN_VAIN
 
-    def read(self, taken: list[str], more: Iterator[str]) -> list[str] | None:
+    def read(self, taken: list[str], more: Iterator[str], **way: Any) -> list[str] | None:
         """Return the record that begins with the lines taken; `taken` grows by the lines it needs."""
         if self.left <= 0:
             return None
@@ -70,7 +70,7 @@ class _LongRecords:
 
         limit = csv.field_size_limit(2**31 - 1)
         try:
-            record = next(csv.reader(lines(), delimiter=self.delimiter, strict=True), None)
+            record = next(csv.reader(lines(), delimiter=self.delimiter, strict=True, **way), None)
         except csv.Error:  # a quote within a cell, or none at its end
             record = None
         finally:
@@ -82,11 +82,14 @@ class _LongRecords:
         return None
 
 # %% ../../nbs/workings/01_csv_cells.ipynb #csv-cells-otherwise-code
+_ESCAPED: dict[str, Any] = {"escapechar": "\\", "doublequote": False}
+
+
 def _otherwise(line: str, delimiter: str, width: int) -> list[str] | None:
     """Return the cells of a line that has the right number of them if it is read in another way."""
     ways: list[dict[str, Any]] = []
     if '\\"' in line:
-        ways.append({"escapechar": "\\", "doublequote": False})
+        ways.append(_ESCAPED)
     if delimiter == "\t":
         ways.append({"quoting": csv.QUOTE_NONE})
     for way in ways:
@@ -96,7 +99,32 @@ def _otherwise(line: str, delimiter: str, width: int) -> list[str] | None:
             continue
         if len(records) == 1 and len(records[0]) == width:
             return records[0]
-    return None
+    return _with_inner_quotes(line, delimiter, width)
+
+
+def _with_inner_quotes(line: str, delimiter: str, width: int) -> list[str] | None:
+    """Return the cells of a line with quotes within its quoted cells, as people write them.
+
+    A quote ends such a cell where a delimiter follows it that has no blank behind it: that of
+    ``"He said "go", and left"`` does not.
+    """
+    text, cells, place = line.rstrip("\r\n"), [], 0
+    while place <= len(text) and len(cells) < width:
+        if not text.startswith('"', place):
+            end = text.find(delimiter, place)
+            end = len(text) if end < 0 else end
+            cells.append(text[place:end])
+        else:
+            end = text.find(f'"{delimiter}', place + 1)
+            while end >= 0 and text[end + 2 : end + 3].isspace():
+                end = text.find(f'"{delimiter}', end + 1)
+            if end < 0 and not text.endswith('"'):
+                return None
+            end = len(text) - 1 if end < 0 else end
+            cells.append(text[place + 1 : end].replace('""', '"'))
+            end += 1
+        place = end + 1
+    return cells if len(cells) == width and place > len(text) else None
 
 
 def _are_well_quoted(lines: list[str], delimiter: str) -> bool:
@@ -195,6 +223,15 @@ def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterato
             if record is not None:
                 yield record
                 continue
+        if width and not is_cut and len(record or ()) != width and '\\"' in taken[0]:
+            before = list(taken)
+            escaped = long_records.read(taken, untaken(), **_ESCAPED)
+            reader = csv.reader(next_lines(), delimiter=delimiter)
+            if escaped is not None:
+                yield escaped
+                continue
+            waiting.extendleft(reversed(taken[len(before) :]))
+            taken[:] = before
         is_odd = len(taken) > 1 and "".join(taken).count('"') % 2 == 1
         are_many = (
             len(taken) > 1

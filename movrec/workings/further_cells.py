@@ -81,7 +81,22 @@ def parse_percent(cell: Any) -> float | Unreadable | None:
 
 # %% ../../nbs/workings/01_further_cells.ipynb #more-cells-names-code
 _MOST_NAMES = 200
-_NO_NAMES = frozenset(("", "\\n", "n/a", "na", "nan", "none", "null", "unknown", "[]", "-"))
+_NO_NAMES = frozenset(
+    (
+        "",
+        "\\n",
+        "n/a",
+        "na",
+        "nan",
+        "none",
+        "null",
+        "unknown",
+        "not given",
+        "not available",
+        "[]",
+        "-",
+    )
+)
 _MARKS = tuple(map(re.compile, ("[|｜]", "[;；؛]", r"\n", "[,，،、]", "[/／]")))
 _ENDINGS = re.compile(r"(?:jr|sr|ii|iii|iv|m\.?d|ph\.?d)\.?", re.IGNORECASE)  # Robert Downey, Jr.
 

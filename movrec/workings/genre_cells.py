@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .cells import UNREADABLE, Unreadable, is_number_or_truth, parse_literal
+from movrec.workings.cells import (
+    UNREADABLE,
+    Unreadable,
+    is_number_or_truth,
+    parse_literal,
+    unescape,
+)
 from .core import clean_text, is_list, is_missing
 
 # %% auto #0
@@ -126,7 +132,7 @@ def _entries(value: object) -> Entries | None:
     ids: dict[str, object] = {}
     for entry in value:
         text, entry_id = _name_of(entry)
-        name = clean_text(text)
+        name = clean_text(text.replace("_", " ") if text and "_" in text else text)
         if name is not None and not _is_no_genre(name):
             ids.setdefault(name, entry_id)
     return tuple(ids.items())
@@ -205,18 +211,27 @@ def find_weak_mark(cells: Iterable[object]) -> str | None:
 
 # %% ../../nbs/workings/01_genre_cells.ipynb #genre-cells-parse
 _NO_COMMA = re.compile(r"(['\"])\s+(['\"])")  # as NumPy prints a list: ['Drama' 'Crime']
-_BARE_LIST = re.compile(r"[\[{]([^\W\d_][\w\s,&-]{0,300})[\]}]")  # as databases do: {Drama,Crime}
+# As databases do: {Drama,"Science Fiction"}
+_BARE_LIST = re.compile(r"[\[{]([\"']?[^\W\d_][\w\s,&\"'-]{0,300})[\]}]")
+_IN_BRACKETS = re.compile(r"\(\s*((['\"]).*\2),?\s*\)|((['\"]).*\4)", re.DOTALL)
+_HTML_TAG = re.compile(r"\s*</?[a-zA-Z][^<>]{0,100}>\s*")
 
 
 @lru_cache(maxsize=8192)
 def _entries_in_text(cell: str, weak_mark: str | None, numbers: bool) -> Entries | None:
     """Return the entries that a text lists, None if it cannot be read."""
+    if "<" in cell or "&" in cell:
+        cell = unescape(_HTML_TAG.sub("|", cell))
+    quoted = _IN_BRACKETS.fullmatch(cell.strip())  # ('Drama', 'Crime') and "Drama","Crime"
+    if quoted is not None:
+        cell = f"[{quoted.group(1) or quoted.group(3)}]"
     if cell.lstrip().startswith(("[", "{")):
         bare = _BARE_LIST.fullmatch(cell.strip())
         try:
             return _entries(parse_literal(_NO_COMMA.sub(r"\1, \2", cell)))
         except ValueError:
-            return _entries(bare.group(1).split(",")) if bare else None
+            names = bare.group(1).split(",") if bare else ()
+            return _entries([name.strip(" '\"") for name in names]) if bare else None
     if _is_no_genre(cell):
         return ()
     if is_number_or_truth(cell):
@@ -392,6 +407,7 @@ def parse_collection(cell: object) -> str | Unreadable | None:
     return entries[0][0] if entries else None
 
 
+_CODE = re.compile(r"[A-Za-z]{2}(?:[-_][A-Za-z]{2})?")
 _CODES = {
     name: code
     for code, names in re.findall(
@@ -420,8 +436,8 @@ def parse_language(cell: object) -> str | None:
     ('en', 'en', 'fr', 'Klingon')
     """
     first = parse_first([cell] if isinstance(cell, dict) else cell)
-    if first is None or len(first) == 2:
-        return first
+    if first is None or _CODE.fullmatch(first):
+        return first and first[:2].lower()  # EN, en-US
     name = re.split(r"\s*[,;|/、]\s*", first, maxsplit=1)[0].strip()
     return None if _is_no_genre(name) else _CODES.get(name.casefold(), name)
 

@@ -101,15 +101,18 @@ def parse_year(cell: object) -> int | Unreadable | None:
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:[,' \u00a0\u2009\u202f]\d{3})+(?:\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d{1,2}|[-+]?0,\d+")
 _POINTS = re.compile(r"\d{1,3}(?:\.\d{3})+")
+_MANY_POINTS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?")
 _OUT_OF = re.compile(r"(.*\S)\s*/\s*10")
 _SCALE = {"k": 1e3, "m": 1e6}
 
 
 def _tidy_number(text: str) -> str:
     """Return a number as Python writes it: without thousands, currency and decimal comma."""
-    text = with_plain_digits(text).strip().lstrip("$€£¥").strip()
+    text = with_plain_digits(text).strip().strip("$€£¥%").strip()
     if match := _OUT_OF.fullmatch(text):
         text = match.group(1)
+    if _MANY_POINTS.fullmatch(text):
+        return text.replace(".", "").replace(",", ".")
     if _THOUSANDS.fullmatch(text):
         return re.sub(r"[,' \u00a0\u2009\u202f]", "", text)
     return text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text
@@ -122,6 +125,8 @@ def parse_number(cell: Any) -> float | Unreadable | None:
     --------
     >>> parse_number("7.7"), parse_number("7,4"), parse_number("1,234"), parse_number("8.5/10")
     (7.7, 7.4, 1234.0, 8.5)
+    >>> parse_number("81%"), parse_number("1.234.567")
+    (81.0, 1234567.0)
     >>> parse_number(""), parse_number("/poster.jpg")
     (None, UNREADABLE)
     """

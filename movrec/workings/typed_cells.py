@@ -30,7 +30,10 @@ def _values(column: Any) -> list[Any]:
     """Return the values of an Arrow column."""
     import pyarrow
 
+    kind = pyarrow.types
     try:
+        if kind.is_binary(column.type) or kind.is_large_binary(column.type):
+            return column.cast(pyarrow.string()).to_pylist()
         return column.to_pylist()
     except (ValueError, OverflowError):
         try:
