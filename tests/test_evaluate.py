@@ -40,6 +40,7 @@ from movrec.workings.judgements import (
     load_known_items,
     theme_similarity,
 )
+from movrec.workings.limits import FILES
 from movrec.workings.measures import (
     Bootstrap,
     TopLists,
@@ -352,6 +353,30 @@ def test_ratings_that_cannot_be_read_are_refused(tmp_path, chance):
         co_rating_recall(table, films, ratings)
     with pytest.raises(ParameterError, match="read_ratings"):
         co_rating_recall(table, films, pd.DataFrame({"userId": [1]}))
+
+
+def test_ratings_are_read_within_the_limits(tmp_path, monkeypatch):
+    head, row = "userId,movieId,rating\n", "1,10,4.5\n"
+    ratings, links = write_ratings(tmp_path, head + row * 3)
+    packed = tmp_path / "ratings.csv.gz"
+    packed.write_bytes(gzip.compress((head + row * 1_000_000).encode()))
+    with pytest.raises(CatalogueError, match="'times packed'"):
+        read_ratings(packed, links)
+    for what, most in (("rated", 2), ("bytes", 10), ("row bytes", 5)):
+        with monkeypatch.context() as patch:
+            patch.setitem(FILES, what, most)
+            with pytest.raises(CatalogueError, match="ratings.csv") as caught:
+                read_ratings(ratings, links)
+            assert "\n" not in str(caught.value)
+    assert len(read_ratings(ratings, links)) == 3
+    with pytest.raises(CatalogueError, match="web page"):
+        read_ratings(*write_ratings(tmp_path, "<!DOCTYPE html><title>Sign in</title>"))
+
+
+def test_ratings_with_marks_gaps_and_broken_rows(tmp_path):
+    text = "\ufeffuserId,movieId,rating,when\r\n1,10,4.5,7\r\n2,10\r\nx,y,z,u,v\r\n,10,3,7\r\n4,12,inf,7\r\n5,12,4,\r\n"
+    table = read_ratings(*write_ratings(tmp_path, text))
+    assert table.to_dict("list") == {"user_id": [1, 5], "id": [862, 863], "rating": [4.5, 4.0]}
 
 
 # ---- keywords, and what people find alike -----------------------------------------------------------------

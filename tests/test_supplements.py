@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import sys
 import zipfile
 
 import numpy as np
@@ -188,6 +189,9 @@ def test_what_is_wrong_with_a_table_is_said(films, tmp_path):
 # ---- ratings -------------------------------------------------------------------------------------
 
 
+NO_RATINGS = 'the extra is missing: pip install "movrec[ratings]"'
+
+
 def two_tastes(films, people=40):
     generator = np.random.default_rng(3)
     rows = [
@@ -199,6 +203,7 @@ def two_tastes(films, people=40):
 
 
 def test_ratings_of_some_people_tell_the_tastes_of_others(films):
+    pytest.importorskip("implicit", reason=NO_RATINGS)
     seen, unseen = split_people(two_tastes(films))
     assert not set(seen["user_id"]) & set(unseen["user_id"])
     vectors = rating_vectors(films, seen)
@@ -212,6 +217,7 @@ def test_ratings_of_some_people_tell_the_tastes_of_others(films):
 
 
 def test_ratings_come_with_their_links_in_any_order(films, tmp_path):
+    pytest.importorskip("implicit", reason=NO_RATINGS)
     ratings = two_tastes(films)
     links = pd.DataFrame(
         {"movieId": range(1, 61), "imdbId": "", "tmdbId": films["id"][:60].astype(float)}
@@ -225,6 +231,22 @@ def test_ratings_come_with_their_links_in_any_order(films, tmp_path):
     added = add_sources(films, [tmp_path / "ratings.csv", tmp_path / "links.csv"], progress=False)
     assert added["ratings_vector"].tolist() == rating_vectors(films, ratings)
     assert [report.kind for report in added.attrs["source_reports"]] == ["links", "ratings"]
+
+
+def test_the_same_ratings_give_the_same_vectors(films):
+    pytest.importorskip("implicit", reason=NO_RATINGS)
+    ratings = two_tastes(films)
+    once, again = rating_vectors(films, ratings), rating_vectors(films, ratings)
+    assert once == again
+    assert all(abs(np.linalg.norm(vector) - 1) < 1e-4 for vector in once if vector is not None)
+
+
+def test_ratings_without_the_library_are_one_sentence(films, monkeypatch):
+    for name in ("implicit", "implicit.cpu", "implicit.cpu.als"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(CatalogueError, match=r'pip install "movrec\[ratings\]"') as caught:
+        add_source(films, two_tastes(films))
+    assert "\n" not in str(caught.value)
 
 
 # ---- a model that knows more ---------------------------------------------------------------------
@@ -261,6 +283,7 @@ def knowing(films, tmp_path_factory):
         revenue=[1e6 * row if row % 2 else None for row in range(n)],
         other_titles=[[f"Ein Film {row}"] for row in range(n)],
     )
+    pytest.importorskip("implicit", reason=NO_RATINGS)
     credits = write_credits(tmp_path_factory.mktemp("tables") / "credits.csv", films)
     known = add_source(add_sources(known, [credits], progress=False), two_tastes(films))
     return Recommender.build(
@@ -342,6 +365,15 @@ def test_a_film_without_a_block_is_scored_as_it_was(knowing, films):
     for weights in (None, {"ratings": 5}):
         found = knowing.recommend(unknown, 5, match_genres=False, weights=weights)["id"].tolist()
         assert found == knowing.recommend(unknown, 5, match_genres=False)["id"].tolist()
+
+
+def test_a_model_with_ratings_needs_no_library_to_answer(knowing, films, monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "implicit"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "implicit", None)
+    film = int(films["id"][4])
+    found = Recommender.open(knowing.path).recommend(film, 8, weights={"ratings": 5})
+    assert found["id"].tolist() == knowing.recommend(film, 8, weights={"ratings": 5})["id"].tolist()
 
 
 def test_all_at_once_is_the_same_as_one_by_one(knowing, films):
