@@ -7,7 +7,7 @@ import pytest
 
 from movrec import ModelError, ParameterError, Recommender
 from movrec.workings import segments
-from movrec.workings.cells import Unreadable
+from movrec.workings.cells import UNREADABLE
 from movrec.workings.evidence import odd_things
 from movrec.workings.languages import guess_language
 from movrec.workings.segments import SEGMENTERS, cut_into_words, is_installed, script_language
@@ -194,7 +194,7 @@ def test_a_kept_language_that_is_none(language):
 
 
 def test_the_report_says_how_the_plots_are_read(monkeypatch):
-    table = pd.DataFrame({"genres": [Unreadable()], "overview": [TEXTS["thai"]]})
+    table = pd.DataFrame({"genres": [UNREADABLE], "overview": [TEXTS["thai"]]})
     monkeypatch.setattr("movrec.workings.evidence.is_installed", lambda language: False)
     assert 'pip install "movrec[segment]" to read them as words' in odd_things(table)[0]
     monkeypatch.setattr("movrec.workings.evidence.is_installed", lambda language: True)
