@@ -27,6 +27,7 @@ from movrec.workings.compared import (
 from .workings.core import ModelError, check_choice, first_line
 from .workings.forks import check_not_forked
 from .workings.question import Metric, Space, sql_literal
+from .workings.scripts import WITHOUT_BLANKS
 from .workings.text import plain_text
 from .workings.word_vectors import STEMMERS, WordVectors
 
@@ -202,6 +203,13 @@ def _searched(table: Any) -> str:
     return "coarse_vector" if "coarse_vector" in table.schema.names else "vector"
 
 
+def _is_without_blanks(table: Any, column: str) -> bool:
+    """Whether most letters of a text column are of a script that puts no blanks between words."""
+    some = table.search().select([column]).limit(200).to_arrow()[column].to_pylist()
+    text = " ".join(cell[:500] for cell in some if cell)
+    return 2 * sum(map(len, WITHOUT_BLANKS.findall(text))) > sum(map(str.isalpha, text))
+
+
 def _create_indexes(table: Any, language: str | None) -> None:
     from lancedb.index import FTS, BTree, IvfFlat, LabelList
 
@@ -211,15 +219,17 @@ def _create_indexes(table: Any, language: str | None) -> None:
     # list in memory, where it would otherwise read the column from its files for each query.
     table.create_index(_searched(table), config=IvfFlat(distance_type="dot", num_partitions=1))
     known = language in STEMMERS
-    words = FTS(
-        language=(language or "").capitalize() if known else "English",
-        stem=known,
-        remove_stop_words=known,
-        ascii_folding=True,
-    )
+    in_words: dict[str, Any] = {
+        "language": (language or "").capitalize() if known else "English",
+        "stem": known,
+        "remove_stop_words": known,
+        "ascii_folding": True,
+    }
+    in_pairs = {"base_tokenizer": "ngram", "ngram_min_length": 2, "ngram_max_length": 2}
     for column in _TEXT_COLUMNS:
         if table.count_rows(f"{column} IS NOT NULL"):
-            table.create_index(column, config=words)
+            more = in_pairs if _is_without_blanks(table, column) else {}
+            table.create_index(column, config=FTS(**in_words, **more))
 
 # %% ../nbs/05_store.ipynb #21ea7ba6
 def _with_similarity(found: pd.DataFrame, metric: Metric) -> pd.DataFrame:
