@@ -218,8 +218,15 @@ def _described(trained: _Trained, changed: dict[str, Any]) -> dict[str, Any]:
     return {"parameters": {**trained.parameters, **changed}, "seed": trained.seed, **learned}
 
 
+_LARGEST_WEIGHT = 1e6  # what is learned is some tens at most
+
+
 def _check_arrays(arrays: dict[str, np.ndarray], words: list[str], vector_size: int) -> None:
-    """Raise ValueError when the saved parts do not fit each other."""
+    """Raise ValueError when the saved parts do not fit each other, or cannot have been learned.
+
+    gensim's compiled code takes the arrays as they lie in memory: numbers of another type, or
+    sums that are no number, would make it read beyond them.
+    """
     count = len(words)
     shapes = {
         "document_vectors": (len(arrays["document_vectors"]), vector_size),
@@ -228,9 +235,17 @@ def _check_arrays(arrays: dict[str, np.ndarray], words: list[str], vector_size: 
         "word_counts": (count,),
         "sample_thresholds": (count,),
     }
+    types = {"word_counts": np.int64, "sample_thresholds": np.uint32}
     for name, shape in shapes.items():
-        if arrays[name].shape != shape:
-            raise ValueError(f"{name} has the shape {arrays[name].shape} instead of {shape}")
+        array, wanted = arrays[name], np.dtype(types.get(name, np.float32))
+        if array.shape != shape or array.dtype != wanted:
+            raise ValueError(
+                f"{name} holds {array.dtype} of shape {array.shape} instead of {wanted} of {shape}"
+            )
+        if wanted.kind == "f" and not (np.abs(array) <= _LARGEST_WEIGHT).all():
+            raise ValueError(f"{name} holds what is no number, or larger than {_LARGEST_WEIGHT:g}")
+    if (arrays["word_counts"] < 1).any():
+        raise ValueError("word_counts holds a word that was never counted")
 
 
 def _rebuilt(

@@ -492,6 +492,25 @@ def test_parameters_that_do_not_fit_the_arrays(saved, changes):
         Doc2VecEmbedder.load(saved)
 
 
+@pytest.mark.parametrize("name", ["word_vectors", "output_vectors", "document_vectors"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda array: np.full_like(array, np.nan),
+        lambda array: np.full_like(array, np.inf),
+        lambda array: np.full_like(array, 1e30),
+        lambda array: array.astype(np.float16),
+        lambda array: array.astype(np.float64),
+    ],
+)
+def test_weights_that_would_lead_compiled_code_astray(saved, name, change):
+    description, arrays = load_part(saved, Doc2VecEmbedder.kind)
+    arrays[name] = change(arrays[name])
+    save_part(saved, Doc2VecEmbedder.kind, description, arrays)
+    with pytest.raises(ModelError, match=f"damaged \\({name} holds"):
+        Doc2VecEmbedder.load(saved)
+
+
 def test_not_a_model_folder(tmp_path):
     with pytest.raises(ModelError, match="no folder"):
         Doc2VecEmbedder.load(tmp_path / "nowhere")

@@ -123,7 +123,7 @@ def check_page(host: str, port: int) -> int:
     Raises
     ------
     MovrecError
-        Voilà is not installed.
+        Voilà or ipykernel is not installed.
     ParameterError
         There is no such address here, or the port is taken, or is no port at all.
 
@@ -131,10 +131,11 @@ def check_page(host: str, port: int) -> int:
     --------
     >>> check_page("localhost", 8866)  # doctest: +SKIP
     """
-    if importlib.util.find_spec("voila") is None:
-        raise MovrecError(
-            'The page needs Voilà, which is not installed: pip install "movrec[app]".'
-        )
+    for package, name in (("voila", "Voilà"), ("ipykernel", "ipykernel")):
+        if importlib.util.find_spec(package) is None:
+            raise MovrecError(
+                f'The page needs {name}, which is not installed: pip install "movrec[app]".'
+            )
     if not isinstance(host, str) or not host.strip():
         raise ParameterError(
             f"host must be a name or an address such as localhost, not {quoted(host)}."
