@@ -3,7 +3,9 @@
 import ast
 import json
 import re
+import subprocess
 import sys
+import types
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -93,17 +95,49 @@ def test_a_lesson_opens_with_something_to_see(path):
     assert shown[0].outputs and "#| export" not in shown[0].source
 
 
+def colab_cell(path):
+    (cell,) = [cell for cell in code_cells_of(path) if "google.colab" in cell.source]
+    return cell
+
+
 @each_notebook
 def test_movrec_is_installed_in_colab_alone_and_before_it_is_imported(path):
-    for cell in code_cells_of(path):
-        if "google.colab" in cell.source:
+    cell = colab_cell(path)
+    for earlier in code_cells_of(path):
+        if earlier.id == cell.id:
             break
-        assert "movrec" not in cell.source
-    lines = cell.source.splitlines()
-    assert lines[0] == "#| hide"
-    assert 'if "google.colab" in sys.modules:' in lines
-    assert 'get_ipython().run_line_magic("pip", ' in lines[-1]
-    assert not cell.outputs
+        assert "movrec" not in earlier.source
+    assert cell.source.startswith("#| hide\n") and not cell.outputs
+    assert cell.source == colab_cell(NOTEBOOKS[0]).source
+
+
+def run_in_colab(monkeypatch, folder, works):
+    """Run the cell as in Colab, with a pip that installs what `works` says; what it was asked for."""
+    asked = []
+
+    def pip(command, **_):
+        asked.append(command[-1])
+        kept = Path(command[command.index("--constraint") + 1]).read_text()
+        assert re.findall(r"^(\w+)==\d", kept, re.MULTILINE) and "torch==" in kept
+        return subprocess.CompletedProcess(command, 0 if works(command[-1]) else 1)
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    monkeypatch.setattr(subprocess, "run", pip)
+    exec(compile(colab_cell(NOTEBOOKS[0]).source, "cell", "exec"), {})
+    return asked
+
+
+def test_in_colab_the_index_comes_first_then_the_repository_then_a_wheel(monkeypatch, tmp_path):
+    (tmp_path / "movrec-0.1.0-py3-none-any.whl").touch()
+    every = ["movrec", "git+https://github.com/movrec/movrec", "movrec-0.1.0-py3-none-any.whl"]
+    for number, last in enumerate(every, start=1):
+        assert run_in_colab(monkeypatch, tmp_path, last.__eq__) == every[:number]
+
+
+def test_in_colab_one_sentence_says_what_to_do_where_nothing_works(monkeypatch, tmp_path):
+    with pytest.raises(SystemExit, match="could not be installed.*wheel.*run this cell again"):
+        run_in_colab(monkeypatch, tmp_path, lambda it: False)
 
 
 @each_notebook
