@@ -1,5 +1,6 @@
 """The command `movrec`, run as a shell runs it."""
 
+import configparser
 import json
 import os
 import re
@@ -19,11 +20,12 @@ from conftest import REPOSITORY
 
 from movrec import __version__, ingest
 from movrec.cli import app, main
+from movrec.workings.doctor import PURPOSES
 
 START = [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())"]
 COMMANDS = [
     "build", "recommend", "search", "genres", "info", "evaluate", "add", "export", "embeddings",
-    "download", "app", "lab", "demo", "layouts", "update", "delete", "history", "tag", "restore",
+    "download", "app", "lab", "demo", "layouts", "doctor", "update", "delete", "history", "tag", "restore",
     "diff", "optimize",
 ]  # fmt: skip
 # What changes how a program prints, or which model it takes.
@@ -903,3 +905,20 @@ def test_color_on_a_terminal_unless_it_is_not_wanted(folder, variables, styled):
     os.close(control)
     assert ("\x1b[" in shown) == styled
     assert "Films like Alien (1979)" in shown
+
+
+def test_the_doctor_says_what_is_there(capsys):
+    assert main(["doctor", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    core = told["parts"][0]
+    assert core["name"] == "movrec" and "numpy" in core["versions"] and core["size_mb"] > 100
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert all(part["name"] in shown for part in told["parts"])
+
+
+def test_the_doctor_knows_what_every_extra_is_for():
+    settings = configparser.ConfigParser(delimiters=["="])
+    settings.read(REPOSITORY / "settings.ini", encoding="utf-8")
+    extras = {key.removesuffix("_requirements") for key in settings["DEFAULT"] if "_req" in key}
+    assert extras <= {*PURPOSES}

@@ -55,6 +55,7 @@ def commands(model, aside):
         ["export", str(aside / "r.csv"), "-k", "3", *at],
         ["embeddings", str(aside / "e.csv"), *at],
         ["layouts"],
+        ["doctor"],
     ]
     return reading, [["add", str(table), *at]]
 
