@@ -225,7 +225,11 @@ def _create_indexes(table: Any, language: str | None) -> None:
         "remove_stop_words": known,
         "ascii_folding": True,
     }
-    in_pairs = {"base_tokenizer": "ngram", "ngram_min_length": 2, "ngram_max_length": 2}
+    in_pairs: dict[str, Any] = {
+        "base_tokenizer": "ngram",
+        "ngram_min_length": 2,
+        "ngram_max_length": 2,
+    }
     for column in _TEXT_COLUMNS:
         if table.count_rows(f"{column} IS NOT NULL"):
             more = in_pairs if _is_without_blanks(table, column) else {}

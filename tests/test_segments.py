@@ -54,7 +54,7 @@ def without(monkeypatch):
 )
 def test_the_script_tells_the_language(texts, language):
     assert script_language(texts) == language
-    assert guess_language(texts) in {language, None, "russian"}
+    assert guess_language(texts) in {language, None, "russian", "english"}
 
 
 # ---- words ---------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def test_pairs_without_a_segmenter(without):
     assert stems(text, None)[:3] == ["廃墟", "墟と", "とな"] == tokenize(text)[:3]
     assert guess_language([text]) is None
     with pytest.raises(ParameterError, match=r'pip install "movrec\[segment\]"'):
-        tokenize(text, "japanese")
+        tokenize("旅の画家が港町に着く。", "japanese")
 
 
 def test_vowels_stay_with_their_words():

@@ -90,7 +90,7 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     for column, names in re.findall(r"^(\w+):((?:.|\n(?!\w+:))*)", _NAMES, flags=re.MULTILINE)
 }
 
-# %% ../../nbs/workings/01_columns.ipynb #columns-match-code
+# %% ../../nbs/workings/01_columns.ipynb #columns-places-code
 def places_of(
     names: Sequence[str],
     usual: Mapping[str, Sequence[str]],
@@ -132,36 +132,7 @@ def places_of(
             taken.add(place)
     return found
 
-
-def spare_columns(names: Sequence[str], found: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return what else may hold a column that is not required, if the one that was found holds none.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The columns of the file.
-    found : mapping of str to str
-        What `match_columns` found.
-
-    Returns
-    -------
-    dict of str to tuple of str
-        Column of a film table -> columns of the file that nothing else is read from.
-
-    Examples
-    --------
-    >>> spare_columns(["title", "rating", "score"], {"title": "title", "vote_average": "rating"})
-    {'vote_average': ('score',)}
-    """
-    free = {squeeze(name): name for name in reversed(names) if name not in set(found.values())}
-    spare = {
-        column: tuple(free[name] for name in USUAL_NAMES[column] if name in free)
-        for column in found
-        if column not in ("id", *REQUIRED_COLUMNS)
-    }
-    return {column: others for column, others in spare.items() if others}
-
-
+# %% ../../nbs/workings/01_columns.ipynb #columns-near-code
 # What people put before and behind a column's name, which says nothing of what it holds.
 _NO_MATTER = frozenset(
     [
@@ -226,6 +197,35 @@ def _nearly_called(names: Sequence[str], found: Mapping[str, str]) -> dict[str, 
             more[column] = place
             taken.add(place)
     return more
+
+# %% ../../nbs/workings/01_columns.ipynb #columns-match-code
+def spare_columns(names: Sequence[str], found: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return what else may hold a column that is not required, if the one that was found holds none.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The columns of the file.
+    found : mapping of str to str
+        What `match_columns` found.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Column of a film table -> columns of the file that nothing else is read from.
+
+    Examples
+    --------
+    >>> spare_columns(["title", "rating", "score"], {"title": "title", "vote_average": "rating"})
+    {'vote_average': ('score',)}
+    """
+    free = {squeeze(name): name for name in reversed(names) if name not in set(found.values())}
+    spare = {
+        column: tuple(free[name] for name in USUAL_NAMES[column] if name in free)
+        for column in found
+        if column not in ("id", *REQUIRED_COLUMNS)
+    }
+    return {column: others for column, others in spare.items() if others}
 
 
 def match_columns(names: Sequence[str], given: Mapping[str, str] | None = None) -> dict[str, str]:

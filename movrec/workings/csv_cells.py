@@ -108,7 +108,8 @@ def _with_inner_quotes(line: str, delimiter: str, width: int) -> list[str] | Non
     A quote ends such a cell where a delimiter follows it that has no blank behind it: that of
     ``"He said "go", and left"`` does not.
     """
-    text, cells, place = line.rstrip("\r\n"), [], 0
+    text, place = line.rstrip("\r\n"), 0
+    cells: list[str] = []
     while place <= len(text) and len(cells) < width:
         if not text.startswith('"', place):
             end = text.find(delimiter, place)
@@ -126,7 +127,7 @@ def _with_inner_quotes(line: str, delimiter: str, width: int) -> list[str] | Non
         place = end + 1
     return cells if len(cells) == width and place > len(text) else None
 
-
+# %% ../../nbs/workings/01_csv_cells.ipynb #csv-cells-unclosed-code
 def _are_well_quoted(lines: list[str], delimiter: str) -> bool:
     """Whether each quote that ends a cell has the end of the cell behind it."""
     try:
@@ -145,7 +146,7 @@ def _are_records(lines: list[str], delimiter: str, width: int) -> bool:
     cells = [line.split(delimiter) for line in lines[:20]]
     first = _kind(cells[0][0])
     alike = "0" not in first or len(first) > 8 or all(_kind(row[0]) == first for row in cells)
-    return width > 2 and alike and min(map(len, cells)) >= width
+    return len(lines) > 1 and width > 2 and alike and min(map(len, cells)) >= width
 
 
 def _unclosed(line: str, delimiter: str, width: int) -> list[str] | None:
@@ -157,6 +158,19 @@ def _unclosed(line: str, delimiter: str, width: int) -> list[str] | None:
         return None
     middle = delimiter.join(cells[place : len(cells) - behind])
     return [*cells[:place], middle[1:], *cells[len(cells) - behind :]]
+
+
+def _from_line(line: str, delimiter: str, width: int, is_unclosed: bool) -> list[str] | None:
+    """Return the cells of a line by itself, which was not written as others are; None if it has others."""
+    record = _otherwise(line, delimiter, width) if width else None
+    return _unclosed(line, delimiter, width) if record is None and is_unclosed else record
+
+
+def _may_be_escaped(record: list[str] | None, taken: list[str], delimiter: str, width: int) -> bool:
+    """Whether quotes within the cells of a record may be written as a quote behind a backslash."""
+    if not width or '\\"' not in taken[0]:
+        return False
+    return len(record or ()) != width or not _are_well_quoted(taken, delimiter)
 
 # %% ../../nbs/workings/01_csv_cells.ipynb #bfc95e46
 _FARTHEST, _NEAREST = 1 << 18, 1 << 13  # characters that a quote may reach, however it ends
@@ -206,11 +220,11 @@ def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterato
         while line := waiting.popleft() if waiting else next(lines, ""):
             yield line
 
+    record: list[str] | None
     reader = csv.reader(next_lines(), delimiter=delimiter)
     while True:
         taken.clear()
         size, is_cut = 0, False
-        record: list[str] | None
         try:
             record = next(reader)
         except StopIteration:
@@ -223,34 +237,25 @@ def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterato
             if record is not None:
                 yield record
                 continue
-        if width and not is_cut and len(record or ()) != width and '\\"' in taken[0]:
-            before = list(taken)
-            escaped = long_records.read(taken, untaken(), **_ESCAPED)
+        if not is_cut and _may_be_escaped(record, taken, delimiter, width):
+            n_lines, escaped = len(taken), long_records.read(taken, untaken(), **_ESCAPED)
             reader = csv.reader(next_lines(), delimiter=delimiter)
             if escaped is not None:
                 yield escaped
                 continue
-            waiting.extendleft(reversed(taken[len(before) :]))
-            taken[:] = before
+            waiting.extendleft(reversed(taken[n_lines:]))
+            del taken[n_lines:]
         is_odd = len(taken) > 1 and "".join(taken).count('"') % 2 == 1
-        are_many = (
-            len(taken) > 1
-            and (is_odd or not _are_well_quoted(taken, delimiter))
-            and _are_records(taken, delimiter, width)
+        are_many = _are_records(taken, delimiter, width) and (
+            is_cut or is_odd or not _are_well_quoted(taken, delimiter)
         )
         if is_cut or is_odd or are_many:
             reach = max(reach // 2, _NEAREST)
             waiting.extendleft(reversed(taken[1:]))
             reader = csv.reader(next_lines(), delimiter=delimiter)
-            record = _otherwise(taken[0], delimiter, width) if width else None
-            if record is None and (are_many or (is_cut and _are_records(taken, delimiter, width))):
-                record = _unclosed(taken[0], delimiter, width)
+            record = _from_line(taken[0], delimiter, width, are_many)
         elif width and len(taken) == 1 and len(record or ()) != width:
-            record = (
-                _otherwise(taken[0], delimiter, width)
-                or _unclosed(taken[0], delimiter, width)  # in the last line of a file
-                or record
-            )
+            record = _from_line(taken[0], delimiter, width, True) or record
         elif len(taken) > 1:
             reach = min(reach * 2, _FARTHEST)
         long_records.left += len(taken[0])

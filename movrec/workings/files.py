@@ -162,8 +162,9 @@ def fitting_table(path: Path, request: Request) -> str | None:
     fitting = [name for name, why in why_not.items() if why is None]
     if not fitting:
         nearest = min(filter(None, why_not.values()), key=lambda why: why.count("'"))
+        listed = shorten(", ".join(names), 200)
         raise CatalogueError(
-            f"{request.source} holds {len(names)} files, and none of them is what is asked for: {nearest}"
+            f"{request.source} holds {len(names)} files ({listed}), and none of them is what is asked for: {nearest}"
         )
     if len(fitting) > 1 and type(request) is not Request:
         raise CatalogueError(

@@ -220,7 +220,7 @@ _HTML_TAG = re.compile(r"\s*</?[a-zA-Z][^<>]{0,100}>\s*")
 @lru_cache(maxsize=8192)
 def _entries_in_text(cell: str, weak_mark: str | None, numbers: bool) -> Entries | None:
     """Return the entries that a text lists, None if it cannot be read."""
-    if "<" in cell or "&" in cell:
+    if ("<" in cell or "&" in cell) and not cell.lstrip().startswith(("[", "{")):
         cell = unescape(_HTML_TAG.sub("|", cell))
     quoted = _IN_BRACKETS.fullmatch(cell.strip())  # ('Drama', 'Crime') and "Drama","Crime"
     if quoted is not None:

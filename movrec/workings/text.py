@@ -154,7 +154,7 @@ def _pieces(text: str) -> Iterator[str]:
             yield from [sentence] if len(sentence) <= 5000 else _LONG.findall(sentence)
 
 
-def _cut_into_tokens(text: str, language: str | None) -> tuple[str, ...]:
+def _cut_into_tokens(text: str, language: str | None = None) -> tuple[str, ...]:
     from nltk.tokenize import word_tokenize
 
     if "<" in text or "&" in text:

@@ -27,6 +27,27 @@ if TYPE_CHECKING:
 # %% auto #0
 __all__ = ['STEMMERS', 'stems', 'spellings', 'word_id', 'WordVectors', 'unit_words']
 
+# %% ../../nbs/workings/04_word_vectors.ipynb #w15words0
+@cache
+def _word_pattern() -> re.Pattern[str]:
+    """Return what finds words of any script: a vowel sign of Hindi or Thai is a part of its word."""
+    marks = [n for n in range(0x300, 0xFE30) if unicodedata.category(chr(n)).startswith("M")]
+    starts = [n for n in marks if n - 1 not in set(marks)]
+    ends = [n for n in marks if n + 1 not in set(marks)]
+    ranges = "".join(f"{chr(low)}-{chr(high)}" for low, high in zip(starts, ends))
+    return re.compile(rf"[\w{ranges}]+")
+
+
+def _words(text: str, language: str | None) -> list[str]:
+    if text.isascii():
+        return re.findall(r"\w+", text)
+    # A vowel of Thai would become two signs, which its dictionary does not know.
+    plain = text if language == "thai" else unicodedata.normalize("NFKC", text)
+    words = _word_pattern().findall(plain)
+    if WITHOUT_BLANKS.search(plain):
+        words = [piece for word in words for piece in cut_into_words(word, language)]
+    return words
+
 # %% ../../nbs/workings/04_word_vectors.ipynb #w15ce039
 STEMMERS = (
     "danish",
@@ -69,27 +90,6 @@ def _known_stem(word: str, language: str | None) -> str | None:
     ):
         return None
     return str(_stemmer(language).stem(plain)) if language in STEMMERS else plain
-
-
-@cache
-def _word_pattern() -> re.Pattern[str]:
-    """Return what finds words of any script: a vowel sign of Hindi or Thai is a part of its word."""
-    marks = [n for n in range(0x300, 0xFE30) if unicodedata.category(chr(n)).startswith("M")]
-    starts = [n for n in marks if n - 1 not in set(marks)]
-    ends = [n for n in marks if n + 1 not in set(marks)]
-    ranges = "".join(f"{chr(low)}-{chr(high)}" for low, high in zip(starts, ends))
-    return re.compile(rf"[\w{ranges}]+")
-
-
-def _words(text: str, language: str | None) -> list[str]:
-    if text.isascii():
-        return re.findall(r"\w+", text)
-    # A vowel of Thai would become two signs, which its dictionary does not know.
-    plain = text if language == "thai" else unicodedata.normalize("NFKC", text)
-    words = _word_pattern().findall(plain)
-    if WITHOUT_BLANKS.search(plain):
-        words = [piece for word in words for piece in cut_into_words(word, language)]
-    return words
 
 
 def stems(text: str, language: str | None = "english") -> list[str]:
