@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -720,3 +721,33 @@ def test_the_style_sheet_is_whole():
 def test_import_of_the_package_does_not_import_widgets():
     code = "import sys, movrec, movrec.cli; assert not {'ipywidgets', 'torch', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})
+
+
+@pytest.mark.slow
+def test_the_box_works_with_the_ipywidgets_of_colab(tmp_path):
+    """Once more with ipywidgets 7.7, which is what Colab has; this environment has 8."""
+    import ipywidgets
+
+    if ipywidgets.__version__.startswith("7."):
+        pytest.skip("it is this one")
+    older = ["ipywidgets==7.7.1", "widgetsnbextension==3.6.6", "jupyterlab-widgets==1.1.11"]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path]
+    got = subprocess.run([*pip, *older, "ipython-genutils==0.2.0"], capture_output=True, text=True)
+    if got.returncode:
+        pytest.skip("ipywidgets 7.7 cannot be had here")
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
+    again = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        "not slow",
+        "-p",
+        "no:cacheprovider",
+        __file__,
+    ]
+    found = subprocess.run(
+        again, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert found.returncode == 0, found.stdout[-2000:]
