@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import ClassifierMixin
 
-from .workings.estimator import Estimator, real, whole
+from .workings.estimator import Estimator, jobs, real, whole
 from movrec.workings.genres import (
     called_genres,
     called_matrix,
@@ -28,6 +28,7 @@ from movrec.workings.genres import (
 )
 from movrec.workings.network import (
     as_vectors,
+    check_batch_size,
     check_hidden,
     choose_device,
     learned_from,
@@ -54,9 +55,10 @@ class GenreClassifier(ClassifierMixin, Estimator):
     dropout : float, default 0.2
         Share of the hidden units that is silenced at random in each training step.
     epochs : int, default 50
-        How often each film is shown at most; early stopping mostly ends much sooner.
-    batch_size : int, default 128
-        Films in a training step, at least 2: BatchNorm cannot do with one.
+        How many epochs are run at most; early stopping mostly ends much sooner.
+    batch_size : int or "auto", default "auto"
+        Films in a training step, at least 2: BatchNorm cannot do with one. "auto" takes 128, and 256
+        from 20,000 films on.
     lr : float, default 1e-3
         Adam's learning rate.
     input_dropout : float, default 0.4
@@ -75,6 +77,12 @@ class GenreClassifier(ClassifierMixin, Estimator):
     thresholds : {"single", "per-genre"} or float, default "single"
         How `predict` decides: one tuned threshold, which gave the best micro-F1, one for each
         genre, which finds rare genres more often, or a fixed probability.
+    epoch_size : int, default 10,000
+        An epoch shows each film once; where there are more, about so many of them, and the next epoch
+        the next ones. Then as little is wasted on a large catalogue as on a small one.
+    n_jobs : int or None, default -1
+        How many networks are trained at a time on a CPU: -1 for one a core, None for 1. The result is
+        the same.
     device : str or None, default None
         None chooses CUDA, Apple's MPS or the CPU by itself; see `choose_device`.
     random_state : int or None, default 42
@@ -110,7 +118,7 @@ class GenreClassifier(ClassifierMixin, Estimator):
 
     Notes
     -----
-    Training uses one CPU thread: networks as small as this one gain nothing from more.
+    Each network is computed on one CPU core: one as small as this gains nothing from more.
 
     Lists of names are what a catalogue holds, but no form that scikit-learn knows. With them
     ``Pipeline``, ``cross_val_score`` and ``GridSearchCV`` work as long as the score is this class's
@@ -137,7 +145,7 @@ class GenreClassifier(ClassifierMixin, Estimator):
     hidden: Sequence[int] = field(default=(512, 256, 128), metadata={"check": check_hidden})
     dropout: float = real(0.2, 0, 0.999)
     epochs: int = whole(50, 1, 10**6)
-    batch_size: int = whole(128, 2, 10**6)
+    batch_size: int | str = field(default="auto", metadata={"check": check_batch_size})
     lr: float = real(1e-3, 1e-12, 1e3)
     _: KW_ONLY
     input_dropout: float = real(0.4, 0, 0.999)
@@ -146,6 +154,8 @@ class GenreClassifier(ClassifierMixin, Estimator):
     validation_fraction: float = real(0.1, 0, 0.999)
     patience: int | None = whole(3, 1, 10**6, optional=True)
     thresholds: str | float = field(default="single", metadata={"check": check_thresholds})
+    epoch_size: int = whole(10_000, 2)
+    n_jobs: int | None = jobs(-1)
     device: str | None = None
     random_state: int | None = whole(42, 0, 2**64, optional=True)
     progress: bool = True
@@ -182,8 +192,7 @@ class GenreClassifier(ClassifierMixin, Estimator):
         self.classes_, self.networks_ = classes, trained.networks
         self.mean_, self.scale_, self.n_features_in_ = mean, scale, vectors.shape[1]
         self.history_, self.best_epochs_ = trained.history, trained.best_epochs
-        self.validation_films_ = trained.films_aside
-        self.validation_probabilities_ = trained.judged
+        self.validation_films_, self.validation_probabilities_ = trained.films_aside, trained.judged
         truth = labels[trained.films_aside]
         self.thresholds_ = chosen_thresholds(self.thresholds, truth, trained.judged)
         return self

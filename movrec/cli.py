@@ -165,6 +165,7 @@ def _read_and_build(
     quiet: bool,
     console: "Console",
     sources: Sequence[str] = (),
+    built: dict[str, Any] | None = None,
     **how: Any,
 ) -> "Recommender":
     """Build a model of a catalogue file, or of the sample, and print what came of it."""
@@ -176,12 +177,14 @@ def _read_and_build(
     tables.print_ingest_report(films, console)
     films = add_sources(films, sources, progress=not quiet)
     tables.print_source_reports(films, console)
-    recommender = Recommender.build(films, out, progress=not quiet)
+    recommender = Recommender.build(films, out, progress=not quiet, **(built or {}))
     seconds = sum(recommender.manifest["seconds"].values())
+    n_films, learned = recommender.manifest["films"], recommender.manifest["train_size"]
     console.print(
-        f"Built a model of {len(recommender.films):,} films and {len(recommender.genres)} genres "
-        f"in {seconds:.0f} s."
+        f"Built a model of {n_films:,} films and {len(recommender.genres)} genres in {seconds:.0f} s."
     )
+    if learned < n_films:
+        console.print(f"It has learned from {learned:,} of them, and read the others.")
     print_path(f"It lies in {out} ({tables.size_text(recommender.path)}).")
     return recommender
 
@@ -197,10 +200,16 @@ def _build(
     columns: Columns = None,
     encoding: Encoding = None,
     sources: Sources = None,
+    resume: typed.Resume = False,
+    train_size: typed.TrainSize = None,
+    jobs: typed.Jobs = None,
     quiet: typed.Quiet = False,
 ) -> None:
     how = {"columns": columns_of(columns), "encoding": encoding}
-    _read_and_build(file, out, quiet, make_console(), sources or (), **how)
+    built: dict[str, Any] = {"resume": resume, "n_jobs": -1 if jobs is None else jobs}
+    if train_size is not None:
+        built["train_size"] = train_size or None
+    _read_and_build(file, out, quiet, make_console(), sources or (), built, **how)
     say(f'Now try: movrec recommend "TITLE"{typed.model_option(out)}')
 
 # %% ../nbs/09_cli.ipynb #72d622a8

@@ -19,7 +19,8 @@ import numpy as np
 
 from .workings.core import ParameterError, check_whole, progress_bar
 from .workings.embedder import WordSpace
-from .workings.estimator import TextTransformer, real, whole
+from .workings.estimator import TextTransformer, jobs, real, whole
+from .workings.jobs import in_processes, n_workers
 from .workings.segments import check_segmented, segmented_language
 from .workings.text import check_texts, tokenize
 
@@ -182,22 +183,44 @@ def _infer(model: "Doc2Vec", tokens: list[str], epochs: int, seed: int) -> np.nd
 
 
 _SHOW_PROGRESS_FROM = 500  # texts; below that inference is done in a second
+_SIDE_BY_SIDE_FROM = 10_000  # texts; processes take a second or two to begin
+_OF_THIS_PROCESS: dict[str, Any] = {}
+
+
+def _take_model(model: "Doc2Vec", language: str | None, epochs: int, seed: int) -> None:
+    _OF_THIS_PROCESS.update(model=model, language=language, epochs=epochs, seed=seed)
+
+
+def _infer_texts(texts: list[str]) -> np.ndarray:
+    """Infer the vectors of texts in a process that has been given a model."""
+    how = dict(_OF_THIS_PROCESS)
+    language = how.pop("language")
+    rows = [_infer(tokens=tokenize(text, language), **how) for text in texts]
+    return np.array(rows, dtype=np.float32)
 
 
 def _infer_all(
-    trained: _Trained, texts: list[str], epochs: int | None, progress: bool
+    trained: _Trained, texts: list[str], epochs: int | None, progress: bool, n_jobs: int | None
 ) -> np.ndarray:
     """Infer a vector for each text."""
     # A shallow copy shares all weights (they are only read), but may have a random
     # generator of its own: no call disturbs another one.
     model = copy.copy(trained.model)
+    how = {"epochs": epochs or model.epochs, "seed": trained.seed}
     vectors = np.zeros((len(texts), model.vector_size), dtype=np.float32)
     show = progress and len(texts) >= _SHOW_PROGRESS_FROM
-    bar = progress_bar(texts, description="Inference", unit="texts", show=show)
-    for number, text in enumerate(bar):
-        vectors[number] = _infer(
-            model, tokenize(text, trained.language), epochs or model.epochs, trained.seed
-        )
+    n_processes = n_workers(n_jobs, len(texts) // (_SIDE_BY_SIDE_FROM // 2))
+    if n_processes == 1:
+        bar = progress_bar(texts, description="Inference", unit="texts", show=show)
+        for number, text in enumerate(bar):
+            vectors[number] = _infer(model, tokenize(text, trained.language), **how)
+        return vectors
+    batches = [texts[start : start + 500] for start in range(0, len(texts), 500)]
+    found = in_processes(_infer_texts, batches, n_processes, _take_model, (model, trained.language, *how.values()))
+    with progress_bar(total=len(texts), description="Inference", unit="texts", show=show) as bar:
+        for number, rows in enumerate(found):
+            vectors[500 * number : 500 * number + len(rows)] = rows
+            bar.update(len(rows))
     return vectors
 
 # %% ../nbs/02_doc2vec.ipynb #0df0f845
@@ -309,6 +332,9 @@ class Doc2VecEmbedder(TextTransformer):
     workers : int or None, default None
         Training threads. None means 1 with a `random_state` and all cores without one,
         because more than one thread makes each run differ a little.
+    n_jobs : int or None, default -1
+        How many processes infer the vectors of thousands of texts in `transform`: -1 for one a
+        processor, None for 1. The vectors are the same.
     random_state : int or None, default 42
         Seed. With one worker the same texts give the same vectors bit for bit.
     progress : bool, default True
@@ -361,6 +387,7 @@ class Doc2VecEmbedder(TextTransformer):
     min_alpha: float = real(0.0001, 0, 1)
     infer_epochs: int | None = whole(None, 1, 100_000, optional=True)
     workers: int | None = whole(None, 1, 1_024, optional=True)
+    n_jobs: int | None = jobs(-1)
     random_state: int | None = whole(42, 0, 2**32 - 8000, optional=True)
     progress: bool = True
 
@@ -471,7 +498,7 @@ class Doc2VecEmbedder(TextTransformer):
     def _inferred(self, texts: Sequence[str]) -> np.ndarray:
         self.check_fitted()
         epochs = check_whole("infer_epochs", self.infer_epochs, 1, 100_000, optional=True)
-        return _infer_all(self._trained, check_texts(texts), epochs, self.progress)
+        return _infer_all(self._trained, check_texts(texts), epochs, self.progress, self.n_jobs)
 
     def _keep(self, trained: _Trained) -> Self:
         self._trained, self.model_ = trained, trained.model

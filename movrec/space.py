@@ -9,8 +9,9 @@ __all__ = ['TextBlocks', 'center', 'SpaceLayout', 'JoinedSpace', 'word_fields', 
 # %% ../nbs/04_space.ipynb #01bee84c
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -19,12 +20,13 @@ import pandas as pd
 
 from .workings.blocks import Block, GenreBlock, TitleBlock, YearBlock, as_blocks
 from .workings.condense import block_directions, condense
-from .workings.core import ParameterError, Stopwatch
+from .workings.core import ParameterError
 from .workings.embedder import load_embedder, read_blocks, train_blocks, unit_rows
 from .workings.estimator import Estimator, whole
 from .workings.further import further_blocks, restore_blocks
 from .workings.genres import called_genres
 from .workings.kept_space import check_directions, check_space
+from .workings.stages import Stages
 from .workings.terms import TermFeatures
 from .workings.text import DEFAULT_TEXT_FIELDS, film_texts
 from .workings.word_vectors import WordVectors
@@ -221,7 +223,7 @@ class JoinedSpace(SpaceLayout):
     _: KW_ONLY
     title_dimensions: int = whole(128, 1)
 
-    def fit(self, films: pd.DataFrame, text: TextBlocks) -> Self:
+    def fit(self, films: pd.DataFrame, text: TextBlocks, rows: np.ndarray | None = None) -> Self:
         """Learn from a catalogue.
 
         Parameters
@@ -231,6 +233,9 @@ class JoinedSpace(SpaceLayout):
         text : dict of str to list of ndarray, each of shape (n, d)
             The matrices of each text block, by its name; of Doc2Vec's "plot" two, document vectors
             and word means. A list alone is the plot's.
+        rows : ndarray of int, optional
+            Which of the films the n rows of the text blocks belong to; default all. Genres, titles
+            and years are learned from all films.
 
         Returns
         -------
@@ -244,7 +249,8 @@ class JoinedSpace(SpaceLayout):
             matrices of one row a film.
         """
         self.check_parameters()
-        blocks = {name: as_blocks(part, len(films)) for name, part in _named(text).items()}
+        rows = np.arange(len(films)) if rows is None else rows
+        blocks = {name: as_blocks(part, len(rows)) for name, part in _named(text).items()}
         self.means_ = {
             name: [
                 unit_rows(matrix).mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -255,9 +261,9 @@ class JoinedSpace(SpaceLayout):
         always: dict[str, Block] = {"title": TitleBlock(self.title_dimensions), "year": YearBlock()}
         fitted = {name: block.fit(films) for name, block in always.items()}
         self._set_evidence(GenreBlock().fit(films), fitted | further_blocks(films))
-        some = np.sort(np.random.default_rng(0).permutation(len(films))[:_LEARNED_FROM])
+        some = np.sort(np.random.default_rng(0).permutation(len(rows))[:_LEARNED_FROM])
         parts = {name: [matrix[some] for matrix in part] for name, part in blocks.items()}
-        joined = self.transform(films.iloc[some], parts)
+        joined = self.transform(films.iloc[rows[some]], parts)
         self.directions_ = block_directions(joined, self.layout_)
         return self
 
@@ -410,16 +416,17 @@ class TextParts:
         reader: "Embedder | Literal[False] | None" = None,
         text_fields: Sequence[str] = DEFAULT_TEXT_FIELDS,
         progress: bool = True,
+        n_jobs: int | None = -1,
     ) -> None:
         from movrec.classifier import GenreClassifier
         from movrec.doc2vec import Doc2VecEmbedder
         from movrec.workings.reader import default_reader
 
-        self.embedder: Embedder = embedder or Doc2VecEmbedder(progress=progress)
-        self.classifier = classifier or GenreClassifier(progress=progress)
+        self.embedder: Embedder = embedder or Doc2VecEmbedder(progress=progress, n_jobs=n_jobs)
+        self.classifier = classifier or GenreClassifier(progress=progress, n_jobs=n_jobs)
         self.space = space or JoinedSpace()
         self.terms = terms or TermFeatures()
-        self.words = words or WordWeights()
+        self.words = words or WordWeights(n_jobs=n_jobs)
         self.reader: Embedder | None = default_reader() if reader is None else reader or None
         self.text_fields = tuple(text_fields)
         self._just_read: tuple[list[str], list[np.ndarray]] = ([], [])
@@ -471,6 +478,14 @@ class TextParts:
             A part is missing or damaged.
         """
         return cls(**_load_parts(Path(folder), space, words, reader), text_fields=text_fields)
+
+    def _learn(self, stages: Stages, name: str, learn: Callable[[], object]) -> list[np.ndarray]:
+        """Let a part learn in a stage, and return the arrays that come of it."""
+        part = getattr(self, name)
+        load = load_embedder if name in ("embedder", "reader") else type(part).load
+        learned, arrays = stages.learn(name, part, learn, load)
+        setattr(self, name, learned)
+        return arrays
 
     def _knows(self, text: str) -> bool:
         parts: list[Any] = [self.words, getattr(self.embedder, "words_", None), self.reader]
@@ -626,6 +641,8 @@ class TextModel(TextParts):
         What makes a film's text.
     progress : bool, default True
         Show progress bars, of default parts.
+    n_jobs : int or None, default -1
+        How many processors work, of default parts: -1 for all, None for one.
 
     Attributes
     ----------
@@ -648,7 +665,14 @@ class TextModel(TextParts):
     True
     """
 
-    def fit(self, films: pd.DataFrame, labelled: Sequence[int] | None = None) -> list[np.ndarray]:
+    def fit(
+        self,
+        films: pd.DataFrame,
+        labelled: Sequence[int] | None = None,
+        *,
+        rows: np.ndarray | None = None,
+        stages: Stages | None = None,
+    ) -> list[np.ndarray]:
         """Train on the films of a catalogue.
 
         Parameters
@@ -658,32 +682,44 @@ class TextModel(TextParts):
         labelled : sequence of int, optional
             The rows whose genres may be looked at; of the others the texts alone are read. Default
             all. (So that a measurement can hide the genres of some films.)
+        rows : ndarray of int, length m, optional
+            The rows, in ascending order, whose texts are learned from; default all. Of the others
+            words, genres, titles and years are counted.
+        stages : Stages, optional
+            What runs the stages, and may keep what they have learned; default: it is run.
 
         Returns
         -------
-        list of ndarray, each of shape (n, d)
+        list of ndarray, each of shape (m, d)
             The vectors of the texts as they were trained, for `read` and for the joined space.
         """
-        clock = Stopwatch()
-        texts = film_texts(films, self.text_fields)
-        blocks = train_blocks(self.embedder, texts)
-        clock.lap("embedder")
-        text = {"plot": blocks}
+        stages = stages or Stages()
+        some = films if rows is None else films.iloc[rows]
+        texts = film_texts(some, self.text_fields)
+        learn = partial(self._learn, stages)
+        text = {"plot": learn("embedder", lambda: train_blocks(self.embedder, texts))}
         if self.reader is not None:
-            text["reader"] = train_blocks(self.reader, texts)
+            text["reader"] = learn("reader", partial(train_blocks, self.reader, texts))
             self._just_read = (texts, text["reader"])
-            clock.lap("reader")
+        shown = films if labelled is None else _with_genres_of(films, np.asarray(labelled))
+        learn("space", lambda: self.space.fit(shown, text, rows))
+        fields = word_fields(films, self.text_fields)
+        learn("words", lambda: self.words.fit(film_texts(films, fields)))
+        learn("terms", lambda: self.terms.fit(texts))
+        learn("classifier", lambda: self._fit_classifier(some, texts, text, labelled))
+        self.seconds_ = stages.seconds
+        return text["plot"]
+
+    def _fit_classifier(
+        self,
+        films: pd.DataFrame,
+        texts: list[str],
+        text: dict[str, list[np.ndarray]],
+        labelled: Sequence[int] | None,
+    ) -> None:
         rows = np.arange(len(films)) if labelled is None else np.asarray(labelled)
-        self.space.fit(_with_genres_of(films, rows), text)
-        self.words.fit(film_texts(films, word_fields(films, self.text_fields)))
-        clock.lap("words")
-        self.terms.fit(texts)
-        clock.lap("terms")
         features = classifier_features(self.space.text_vectors(text), self.terms.transform(texts))
         self.classifier.fit(features[rows], films["genres"].iloc[rows].tolist())
-        clock.lap("classifier")
-        self.seconds_ = clock.seconds
-        return blocks
 
     def text_of(
         self, films: pd.DataFrame, blocks: Sequence[np.ndarray]

@@ -26,7 +26,7 @@ from movrec.workings.core import (
 from .folders import load_part, save_part
 
 # %% auto #0
-__all__ = ['whole', 'real', 'choice', 'plain', 'Estimator', 'TextTransformer']
+__all__ = ['whole', 'real', 'choice', 'jobs', 'plain', 'Estimator', 'TextTransformer']
 
 # %% ../../nbs/workings/00_estimator.ipynb #e62b5225
 def whole(default: Any, low: int = 1, high: int | None = None, *, optional: bool = False) -> Any:
@@ -72,6 +72,23 @@ def choice(default: Any, *choices: Any) -> Any:
     return dataclasses.field(
         default=default, metadata={"check": lambda name, value: check_choice(name, value, choices)}
     )
+
+
+def _check_n_jobs(name: str, value: Any) -> None:
+    check_whole(name, value, -1_000, 1_000, optional=True)
+    if value == 0:
+        raise ParameterError(f"{name} must not be 0: say -1 for all processors, or how many.")
+
+
+def jobs(default: int | None = -1) -> Any:
+    """Return a dataclass field for how many processors work: -1 for all of them, None for one.
+
+    Examples
+    --------
+    >>> jobs().default
+    -1
+    """
+    return dataclasses.field(default=default, metadata={"check": _check_n_jobs})
 
 # %% ../../nbs/workings/00_estimator.ipynb #08aa6a97
 class _NotFitted(NotFittedError, SklearnNotFittedError):
@@ -166,6 +183,7 @@ class Estimator(BaseEstimator):
         self.check_fitted()
         description, arrays = self._state()
         parameters = plain(self.get_params(deep=False))
+        parameters.pop("n_jobs", None)  # how many have worked says nothing of what was learned
         save_part(folder, self.kind, {"parameters": parameters, **plain(description)}, arrays)
 
     @classmethod

@@ -27,7 +27,7 @@ __all__ = ['MODEL_FORMAT', 'MANIFEST', 'PARTS', 'TABLE', 'entries_below', 'lock_
            'parse_manifest', 'read_manifest', 'newer_files', 'drop_newer', 'settle_table']
 
 # %% ../../nbs/workings/00_manifest.ipynb #man-entries
-MODEL_FORMAT = 4
+MODEL_FORMAT = 5
 MANIFEST = "manifest.json"
 PARTS = ("embedder", "classifier", "space", "terms", "words", "reader", "text")
 TABLE = "films.lance"
@@ -270,13 +270,14 @@ _SCHEMA = {
     "build": lambda value: re.fullmatch("[0-9a-f]{32}", str(value)) is not None,
     "version": lambda value: _is_whole(value, 1),
     "files": _are_files,
+    "train_size": lambda value: value is None or _is_whole(value, 1),
     "added": lambda value: value is None or _is_whole(value),
     "sources": _are_sources,
     "history": is_history,
 }
 
 
-_OPTIONAL: dict[str, Any] = {"added": None, "sources": [], "history": []}
+_OPTIONAL: dict[str, Any] = {"added": None, "train_size": None, "sources": [], "history": []}
 
 
 def _newest_version(files: dict[str, Any]) -> int | None:

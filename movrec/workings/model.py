@@ -5,56 +5,44 @@
 # %% ../../nbs/workings/06_model.ipynb #62afb807
 from __future__ import annotations
 
-import datetime
 import html
 import os
-import platform
-import uuid
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from .. import __version__
-from ..ingest import check_films
 from ..space import JoinedSpace, TextModel
 from ..store import RESULT_COLUMNS, FilmStore, film_schema
 from . import changes
+from .build import TEXT_PART, TRAIN_SIZE, check_enough, write_model
 from movrec.workings.core import (
-    CatalogueError,
     ModelError,
     ParameterError,
     QueryError,
-    Stopwatch,
     is_whole,
     quoted,
 )
-from .folders import load_part, save_part
+from .folders import load_part
 from movrec.workings.history import (
     KEPT_VERSIONS,
     at_version,
     find_version,
     history_table,
-    with_change,
 )
 from movrec.workings.manifest import (
     MANIFEST,
-    MODEL_FORMAT,
     check_replaceable,
-    lock_model,
     parse_manifest,
     read_manifest,
     settle_table,
-    write_manifest,
 )
 from .parts import Parts, seen_of
-from .places import as_path, check_place, new_folder, settle
+from .places import as_path, check_place, settle
 from .segments import missing_segmenter
-from .source_report import SourceReport, source_facts
+from .source_report import SourceReport
 from .text import DEFAULT_TEXT_FIELDS, Plot
 from .titles import TitleIndex
 from .words import WordWeights
@@ -67,55 +55,8 @@ if TYPE_CHECKING:
 M = TypeVar("M")
 
 # %% auto #0
-__all__ = ['M', 'new_manifest', 'model_card', 'Catalogue', 'check_enough', 'write_model', 'read_unless_replaced', 'check_table',
-           'reopen', 'OneVersion', 'LivingModel', 'FilmModel']
-
-# %% ../../nbs/workings/06_model.ipynb #b3c8ce71
-def _installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def new_manifest(
-    films: pd.DataFrame, text_fields: Sequence[str], seconds: dict[str, float]
-) -> dict[str, Any]:
-    """Return what a model folder says of itself: versions, counts, tables beside it, build times.
-
-    Parameters
-    ----------
-    films : DataFrame
-        The film table that the model was built from.
-    text_fields : sequence of str
-        What the embedder has read.
-    seconds : dict of str to float
-        How long each stage of the build took.
-
-    Returns
-    -------
-    dict
-        What `write_manifest` puts into ``manifest.json``, checksums aside.
-
-    Examples
-    --------
-    >>> new_manifest(films, ("title", "overview"), {})["films"]
-    600
-    """
-    report = films.attrs.get("ingest_report")
-    return {
-        "format": MODEL_FORMAT,
-        "movrec": __version__,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "packages": {name: _installed(name) for name in ("gensim", "torch", "lancedb", "numpy")},
-        **changes.catalogue_facts(films),
-        "text_fields": list(text_fields),
-        "rows_read": report.rows_read if report is not None else None,
-        "sources": source_facts(films),
-        "seconds": seconds,
-        "build": uuid.uuid4().hex,
-    }
+__all__ = ['M', 'model_card', 'Catalogue', 'read_unless_replaced', 'check_table', 'reopen', 'OneVersion', 'LivingModel',
+           'FilmModel']
 
 # %% ../../nbs/workings/06_model.ipynb #2a3d9c4d
 def model_card(name: str, path: Path, manifest: dict[str, Any]) -> str:
@@ -127,10 +68,12 @@ def model_card(name: str, path: Path, manifest: dict[str, Any]) -> str:
     True
     """
     years = manifest.get("years")
+    learned = manifest.get("train_size") or manifest["films"]
     packages = manifest.get("packages") or {}
     seconds = sum((manifest.get("seconds") or {}).values())
     rows = {
         "folder": str(path),
+        "learned from": f"{learned:,} of them" if learned < manifest["films"] else "",
         "years": f"{years[0]} to {years[1]}" if years else "not known",
         "genres": f"{manifest['genres']:,}",
         "read": ", ".join(manifest.get("text_fields") or ()),
@@ -238,68 +181,6 @@ class Catalogue:
         """Return the films that best complete a title; see `TitleIndex.suggest`."""
         return self._titles.suggest(text, n)
 
-# %% ../../nbs/workings/06_model.ipynb #f7a8c888
-_LEAST_FILMS = 10
-_TEXT = "movrec text fields"
-
-
-def check_enough(films: pd.DataFrame) -> pd.DataFrame:
-    """Return a checked film table that is large enough to learn from.
-
-    Examples
-    --------
-    >>> len(check_enough(films))
-    600
-    """
-    films = check_films(films)
-    if len(films) < _LEAST_FILMS:
-        raise CatalogueError(
-            f"A recommender needs at least {_LEAST_FILMS} films, and this catalogue has {len(films)}."
-        )
-    return films
-
-
-def write_model(films: pd.DataFrame, path: Path, model: TextModel) -> None:
-    """Train on a catalogue and write a model folder, all of it or nothing.
-
-    Examples
-    --------
-    >>> from movrec import Doc2VecEmbedder, GenreClassifier
-    >>> embedder = Doc2VecEmbedder(epochs=1, progress=False)
-    >>> classifier = GenreClassifier(epochs=1, networks=1, progress=False)
-    >>> write_model(films.head(40), Path("small"), TextModel(embedder, classifier))
-    >>> sorted(path.name for path in Path("small").iterdir())[0]
-    'classifier'
-    """
-    place = check_place(path)
-    check_replaceable(place)
-    with ExitStack() as held:
-        if (place / MANIFEST).exists():  # nobody adds to what is about to go
-            held.enter_context(lock_model(place, "building"))
-        folder = held.enter_context(new_folder(place, check_replaceable, "building"))
-        blocks = model.fit(films)
-        with changes.telling_what_failed(f"The model cannot be written to {path}"):
-            _write_parts(films, folder, model, blocks)
-
-
-def _write_parts(
-    films: pd.DataFrame, folder: Path, model: TextModel, blocks: list[np.ndarray]
-) -> None:
-    """Write a fitted model, its film table and its manifest into an empty folder."""
-    clock = Stopwatch()
-    text, words = model.text_of(films, blocks)
-    joined = model.space.transform(films, text)
-    coarse, language = model.space.condense(joined), model.words.language_
-    store = FilmStore.create(folder, films, blocks[0], joined, words, coarse, language=language)
-    clock.lap("table")
-    model.save(folder)
-    save_part(folder / "text", _TEXT, {"text_fields": list(model.text_fields)}, {})
-    clock.lap("files")
-    manifest = new_manifest(films, model.text_fields, {**model.seconds_, **clock.seconds})
-    facts = {"language": language, "blocks": model.blocks, "version": store.table.version}
-    current = changes.current_files(folder, store.table.version)
-    write_manifest(folder, with_change({}, manifest | facts, "built", len(films)), current=current)
-
 # %% ../../nbs/workings/06_model.ipynb #m0delch3
 def read_unless_replaced(path: Path, read: Callable[[tuple[int, ...] | None], M]) -> M:
     """Return what is read from a model folder; once more where it was replaced meanwhile.
@@ -328,7 +209,7 @@ def _read_whole(path: Path, version: int | str | None = None) -> tuple[dict[str,
         raise ModelError(f"The model in {path} {missing}.")
     if not settle_table(path, manifest):
         raise ModelError(f"The model in {path} is being written to: open it again.")
-    if load_part(path / "text", _TEXT)[0].get("text_fields") != manifest["text_fields"]:
+    if load_part(path / "text", TEXT_PART)[0].get("text_fields") != manifest["text_fields"]:
         raise ModelError(
             f"The text fields that {path / MANIFEST} names are not those that the model has read: "
             "build the model again."
@@ -695,6 +576,9 @@ class FilmModel(LivingModel):
         terms: TermFeatures | None = None,
         words: WordWeights | None = None,
         reader: Embedder | Literal[False] | None = None,
+        train_size: int | None = TRAIN_SIZE,
+        n_jobs: int | None = -1,
+        resume: bool = False,
         progress: bool = True,
     ) -> Self:
         """Train on a catalogue and write a model folder.
@@ -717,6 +601,17 @@ class FilmModel(LivingModel):
         reader : Embedder or False, optional
             What knows the language from outside the catalogue: any embedder that was trained
             elsewhere. Default: the table of word pieces that comes with movrec; False for none.
+        train_size : int or None, default 50,000
+            How many films the embedder, the term features and the classifier learn from at most; None
+            for all. Of a larger catalogue they are taken by decade and genre, the same ones every time,
+            and the other films are read as a film is that is added later.
+        n_jobs : int or None, default -1
+            How many processors work, where the result does not depend on it: -1 for all, None for one.
+            It is handed to default parts.
+        resume : bool, default False
+            Keep each stage that is done beside `path`, until the build is complete, and begin with what
+            an interrupted build of the same films, parameters and versions has kept there. The result is
+            that of a build in one go. Without it nothing is kept, and what was kept is removed.
         progress : bool, default True
             Show a progress bar for each stage, on stderr.
 
@@ -730,7 +625,7 @@ class FilmModel(LivingModel):
         CatalogueError
             The table lacks a column, or has fewer than 10 films.
         ParameterError
-            `path` is a file, the present folder, a mounted volume or a folder that holds anything
+            `train_size` or `n_jobs` is out of its range; `path` is a file, the present folder, a mounted volume or a folder that holds anything
             but a movrec model.
         ModelError
             Somebody else is writing there, or the disk fails: what was there is as it was.
@@ -738,7 +633,9 @@ class FilmModel(LivingModel):
         Notes
         -----
         The stages: texts to document vectors and term features, these to genre probabilities,
-        the joined space, the LanceDB table. ``manifest["seconds"]`` says how long each took.
+        the joined space, the LanceDB table, into which films are written 5,000 at a time.
+        ``manifest["seconds"]`` says how long each took, and ``manifest["train_size"]`` how many films
+        were learned from.
         """
         films = check_enough(films)
         path = as_path(path, "The model folder").expanduser()
@@ -752,8 +649,17 @@ class FilmModel(LivingModel):
             reader=reader,
             text_fields=text_fields,
             progress=progress,
+            n_jobs=n_jobs,
         )
-        write_model(films, path, model)
+        write_model(
+            films,
+            path,
+            model,
+            train_size=train_size,
+            n_jobs=n_jobs,
+            resume=resume,
+            progress=progress,
+        )
         return cls.open(path)
 
     @classmethod

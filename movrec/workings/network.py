@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .core import CONTROL, ParameterError, check_whole
+from .core import CONTROL, ParameterError, check_whole, quoted
 
 if TYPE_CHECKING:
     import torch
 
 # %% auto #0
 __all__ = ['as_vectors', 'mean_and_scale', 'build_network', 'start_at_base_rates', 'choose_device', 'one_thread', 'repeatable',
-           'network_probabilities', 'mean_probabilities', 'Recipe', 'check_hidden', 'weights_of', 'networks_of',
-           'state_of', 'learned_from']
+           'network_probabilities', 'mean_probabilities', 'Recipe', 'check_hidden', 'check_batch_size', 'weights_of',
+           'networks_of', 'state_of', 'learned_from']
 
 # %% ../../nbs/workings/03_network.ipynb #a01d6fe4
 def as_vectors(X: Any, n_features: int | None = None, least: int = 0) -> np.ndarray:
@@ -350,7 +350,8 @@ class Recipe(Protocol):
     dropout: float
     input_dropout: float
     epochs: int
-    batch_size: int
+    batch_size: int | str
+    epoch_size: int
     lr: float
     weight_decay: float
     networks: int
@@ -358,6 +359,7 @@ class Recipe(Protocol):
     patience: int | None
     device: str | None
     random_state: int | None
+    n_jobs: int | None
     progress: bool
     classes: Sequence[str] | None
 
@@ -381,6 +383,27 @@ def check_hidden(name: str, hidden: Any) -> None:
     except ParameterError:
         raise ParameterError(
             f"{name} is {hidden!r:.60}: it must be a tuple of layer widths, such as (512, 256, 128)."
+        ) from None
+
+
+def check_batch_size(name: str, batch_size: Any) -> None:
+    """Raise `ParameterError` unless it is a whole number of films, at least 2, or "auto".
+
+    Examples
+    --------
+    >>> check_batch_size("batch_size", 64)
+    >>> check_batch_size("batch_size", "large")
+    Traceback (most recent call last):
+        ...
+    movrec.workings.core.ParameterError: batch_size must be 'auto' or a whole number from 2 on, not 'large'.
+    """
+    if batch_size == "auto":
+        return
+    try:
+        check_whole(name, batch_size, 2, 10**6)
+    except ParameterError:
+        raise ParameterError(
+            f"{name} must be 'auto' or a whole number from 2 on, not {quoted(batch_size)}."
         ) from None
 
 # %% ../../nbs/workings/03_network.ipynb #weights

@@ -6,10 +6,10 @@
 __all__ = ['DEFAULT_MODEL', 'MODEL_VARIABLE', 'TOKEN_VARIABLE', 'Model', 'Out', 'Json', 'Why', 'Quiet', 'K', 'SpaceName',
            'Titles', 'Year', 'FilmIds', 'PlotText', 'PlotTitle', 'ProfileFile', 'Disliked', 'More', 'Less',
            'WeightsText', 'SearchedWords', 'GenreText', 'GenreTitle', 'Genres', 'ExcludedGenres', 'Years', 'Language',
-           'MinVotes', 'Least', 'SortBy', 'MatchGenres', 'Not', 'Diverse', 'Catalogue', 'NewFilms', 'OutputFile',
-           'Ratings', 'Links', 'Keywords', 'DownloadFolder', 'Reuse', 'PagePort', 'Host', 'Token', 'PageNames',
-           'Visitors', 'NoPage', 'LabFolder', 'Force', 'CopyOnly', 'LabPort', 'NoLab', 'with_number', 'DiverseCommand',
-           'model_option', 'own_name', 'next_commands']
+           'MinVotes', 'Least', 'SortBy', 'MatchGenres', 'Not', 'Diverse', 'Catalogue', 'Resume', 'TrainSize', 'Jobs',
+           'NewFilms', 'OutputFile', 'Ratings', 'Links', 'Keywords', 'DownloadFolder', 'Reuse', 'PagePort', 'Host',
+           'Token', 'PageNames', 'Visitors', 'NoPage', 'LabFolder', 'Force', 'CopyOnly', 'LabPort', 'NoLab',
+           'with_number', 'DiverseCommand', 'model_option', 'own_name', 'next_commands']
 
 # %% ../../nbs/workings/09_options.ipynb #options-imports
 import os
@@ -240,6 +240,31 @@ Catalogue = Annotated[
         metavar="FILE",
         help="Kaggle's movies_metadata.csv, or another catalogue with titles, plots and genres: "
         "CSV, JSON, Parquet, a spreadsheet, packed or not. Without it: the sample catalogue.",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Keep what is done beside the model until all is, and go on with what an interrupted "
+        "build of the same films has kept.",
+    ),
+]
+TrainSize = Annotated[
+    int | None,
+    typer.Option(
+        "--train-size",
+        metavar="N",
+        help="Learn from so many films at most, of each decade and genre their share; 0 for all. "
+        "Default: 50,000.",
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        help="How many processors work; the model is the same. Default: all of them.",
     ),
 ]
 NewFilms = Annotated[

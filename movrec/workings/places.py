@@ -23,7 +23,7 @@ from .locks import lock_of, locked
 
 # %% auto #0
 __all__ = ['as_path', 'real_place', 'reason', 'check_place', 'sync_folder', 'usual_rights', 'sync_file', 'sync_tree',
-           'whole_file', 'write_file', 'settle', 'new_folder', 'clear_leftovers', 'temporary_folder']
+           'whole_file', 'write_file', 'settle', 'begun_folder', 'new_folder', 'clear_leftovers', 'temporary_folder']
 
 # %% ../../nbs/workings/00_places.ipynb #place-as-path
 def as_path(path: Any, what: str = "The folder") -> Path:
@@ -320,12 +320,28 @@ def settle(place: Path, patience: float = 10.0) -> None:
         time.sleep(0.05)
 
 # %% ../../nbs/workings/00_places.ipynb #place-new
+def begun_folder(place: Path) -> Path:
+    """Return where the folder lies that a writer has begun who wants to go on one day.
+
+    Examples
+    --------
+    >>> begun_folder(Path("model")).name
+    '.model.begun.part'
+    """
+    return place.with_name(f".{place.name}.begun.part")
+
+
 @contextmanager
-def _swapped(place: Path, may_replace: Callable[[Path], None]) -> Iterator[Path]:
-    """Give an empty folder, and move it to its place at the end. The lock must be held."""
+def _swapped(place: Path, may_replace: Callable[[Path], None], resumable: bool) -> Iterator[Path]:
+    """Give a folder, and move it to its place at the end. The lock must be held."""
     name = f".{place.name}.{uuid.uuid4().hex[:8]}"
     new, old = place.with_name(f"{name}.part"), place.with_name(f"{name}.old.part")
-    new.mkdir()
+    begun, whole = begun_folder(place), False
+    if resumable:
+        new = begun
+    elif _is_folder(begun):
+        shutil.rmtree(begun)
+    new.mkdir(exist_ok=resumable)
     try:
         yield new
         sync_tree(new)
@@ -333,6 +349,7 @@ def _swapped(place: Path, may_replace: Callable[[Path], None]) -> Iterator[Path]
         if place.exists():
             place.rename(old)
         new.rename(place)
+        whole = True
         sync_folder(place.parent)
         if old.exists():  # what is half deleted must not be put back one day
             old.rename(new)
@@ -341,13 +358,18 @@ def _swapped(place: Path, may_replace: Callable[[Path], None]) -> Iterator[Path]
             old.rename(place)
         raise
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        if whole or not resumable:
+            shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
 def new_folder(
-    path: Path, may_replace: Callable[[Path], None], doing: str = "writing"
+    path: Path,
+    may_replace: Callable[[Path], None],
+    doing: str = "writing",
+    *,
+    resumable: bool = False,
 ) -> Iterator[Path]:
     """Give an empty folder to write into, which takes the place of `path` at the end.
 
@@ -359,6 +381,9 @@ def new_folder(
         Raises where what lies in a folder must not go; called with the place before and after.
     doing : str, default "writing"
         What others are told who want to write there.
+    resumable : bool, default False
+        Give the folder that a writer before has begun in this way, where there is one, and leave it
+        where the block fails. Otherwise such a folder is removed.
 
     Yields
     ------
@@ -374,7 +399,8 @@ def new_folder(
 
     Notes
     -----
-    When the block fails, nothing is left of it, and what was there before stays.
+    When the block fails, what was there before stays, and nothing is left of the new folder, unless it
+    is `resumable`.
 
     Examples
     --------
@@ -389,7 +415,7 @@ def new_folder(
         place.parent.mkdir(parents=True, exist_ok=True)
         with locked(place, doing):
             _clear(place)
-            with _swapped(place, may_replace) as part:
+            with _swapped(place, may_replace, resumable) as part:
                 yield part
     except ModelError:
         raise

@@ -643,6 +643,9 @@ def fact_table(recommender: "Recommender") -> "Table":
     table.add_column()
     table.add_row("model", f"{recommender.path} ({size_text(recommender.path)}, intact)")
     table.add_row("films", f"{len(recommender.films):,}")
+    learned = manifest.get("train_size")
+    if learned and learned < manifest["films"]:
+        table.add_row("learned from", f"{learned:,} of them, by decade and genre")
     table.add_row("years", f"{years.min()} to {years.max()}" if len(years) else "not known")
     table.add_row("genres", ", ".join(recommender.genres))
     table.add_row("read by the embedder", ", ".join(manifest["text_fields"]))

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .core import ParameterError, quoted
-from .estimator import Estimator
+from .estimator import Estimator, jobs
+from .jobs import batches_of, in_processes, n_workers
 from .kept import kept_array, kept_number, kept_whole, kept_words
 from .languages import guess_language
 from .segments import SEGMENTERS
@@ -21,9 +22,49 @@ from .text import check_texts
 from .word_vectors import STEMMERS, WordVectors, spellings, stems, word_id
 
 # %% auto #0
-__all__ = ['WordWeights']
+__all__ = ['count_stems', 'WordWeights']
+
+# %% ../../nbs/workings/04_words.ipynb #words-count-code
+_SIDE_BY_SIDE_FROM = 20_000  # texts: processes take a second or two to begin
+
+
+def _stems_of_batch(batch: tuple[list[str], str | None]) -> Counter[str]:
+    """Return in how many texts of a batch each stem stands."""
+    texts, language = batch
+    return Counter(stem for text in texts for stem in set(stems(text, language)))
+
+
+def count_stems(texts: list[str], language: str | None, n_jobs: int | None = 1) -> Counter[str]:
+    """Return in how many texts each stem stands.
+
+    Parameters
+    ----------
+    texts : list of str
+        The texts of a catalogue.
+    language : str or None
+        As for `stems`.
+    n_jobs : int or None, default 1
+        How many processes count, where there are many texts.
+
+    Returns
+    -------
+    Counter of str
+        By stem.
+
+    Examples
+    --------
+    >>> count_stems(["The sharks.", "A shark, a shark."], "english")
+    Counter({'shark': 2})
+    """
+    batches = [(texts[rows], language) for rows in batches_of(len(texts))]
+    n_processes = n_workers(n_jobs, len(batches)) if len(texts) >= _SIDE_BY_SIDE_FROM else 1
+    counted: Counter[str] = Counter()
+    for count in in_processes(_stems_of_batch, batches, n_processes):
+        counted.update(count)
+    return counted
 
 # %% ../../nbs/workings/04_words.ipynb #122c8a0a
+_MEASURED = 50_000  # texts whose length is measured: more change nothing of the mean
 _MOST_TIMES = 2.2  # what a word counts however often it stands: k1 + 1 in BM25
 _RARITY = 0.75  # between BM25, which comes to 0.5 on either side, and the cosine of TF-IDF, 1
 
@@ -37,6 +78,8 @@ class WordWeights(Estimator):
     language : str, default "auto"
         The language of the texts, one of `STEMMERS` or of `SEGMENTERS`; "auto" looks at the texts;
         "none" cuts no stems and drops no words.
+    n_jobs : int or None, default -1
+        How many processes count the words of a large catalogue: -1 for one a processor, None for 1.
 
     Attributes
     ----------
@@ -73,6 +116,7 @@ class WordWeights(Estimator):
 
     language: str = "auto"
     _: KW_ONLY
+    n_jobs: int | None = jobs(-1)
 
     def fit(self, texts: Sequence[str], y: object = None) -> Self:
         """Count in how many texts each word stands.
@@ -94,6 +138,7 @@ class WordWeights(Estimator):
         ParameterError
             The language is not known.
         """
+        self.check_parameters()
         known = (*STEMMERS, *SEGMENTERS)
         if self.language not in ("auto", "none", *known):
             raise ParameterError(
@@ -103,9 +148,9 @@ class WordWeights(Estimator):
         chosen = {"auto": guess_language(texts), "none": None}
         self.language_ = chosen.get(self.language, self.language)
         self.n_texts_ = len(texts)
-        counted = Counter(stem for text in texts for stem in set(stems(text, self.language_)))
-        self.texts_with_ = dict(sorted(counted.items()))
-        lengths = [np.sqrt(sum(w**2 for w in text.values())) for text in self._weighed(texts)]
+        self.texts_with_ = dict(sorted(count_stems(texts, self.language_, self.n_jobs).items()))
+        measured = self._weighed(texts[:: -(-len(texts) // _MEASURED) or 1])
+        lengths = [np.sqrt(sum(w**2 for w in text.values())) for text in measured]
         self.length_ = float(np.mean(lengths)) if lengths else 0.0
         return self
 

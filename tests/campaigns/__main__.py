@@ -20,6 +20,7 @@ from sizes import add_sizes
 CAMPAIGNS = {
     "add": ["kills.py", "add"],
     "build": ["kills.py", "build"],
+    "resume": ["kills.py", "resume"],
     "delete": ["kills.py", "delete"],
     "update": ["kills.py", "update"],
     "restore": ["kills.py", "restore"],

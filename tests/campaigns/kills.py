@@ -2,8 +2,8 @@
 
     python tests/campaigns/kills.py ACT [--exact N] [--random N] [--full N] [--broken N]
 
-ACT is add, build, delete, update, optimize or restore. After each try somebody else opens the model, asks it, does the
-same again and opens it once more. Counted is whether the model was the old or the new one, whole, each time, and whether
+ACT is add, build, resume, delete, update, optimize or restore. After each try somebody else opens the model, asks it, does the
+same again and opens it once more; a build that is gone on with (resume) has to come out as one in one go. Counted is whether the model was the old or the new one, whole, each time, and whether
 every error was told in one sentence.
 """
 
@@ -40,6 +40,16 @@ def building(model):
     return lambda: len(small.build(model, 50, 92, seed=2).films)
 
 
+def resuming(model):
+    from movrec.workings import build, jobs
+
+    def act():
+        jobs.BATCH, build.CHUNK = 10, 20
+        return len(small.build(model, 50, 92, seed=2, resume=True, train_size=30).films)
+
+    return act
+
+
 def deleting(model):
     return lambda: Recommender.open(model).delete(small.films(5, 7)["id"].tolist())
 
@@ -70,6 +80,7 @@ def prepare(model):
 ACTS = {
     "add": adding,
     "build": building,
+    "resume": resuming,
     "delete": deleting,
     "update": updating,
     "restore": restoring,
@@ -79,8 +90,12 @@ WITH_A_PAST = {"restore", "optimize"}
 
 
 def state(opened):
-    """What tells the old model from the new one: its films, their plots, and which versions it has."""
+    """What tells the old model from the new one: its films, what was learned, and which versions it has."""
     plots = hashlib.sha256(opened.films.sort_values("id")[["id", "overview"]].to_csv().encode())
+    plots.update(opened.store.vectors("joined").tobytes())
+    files = opened.manifest["files"]
+    learned = sorted(files[name]["sha256"] for name in files if name.endswith("arrays.safetensors"))
+    plots.update("".join(learned).encode())
     there = opened.history().query("can_be_opened")["version"]
     return [len(opened.films), plots.hexdigest()[:8], len(there) if len(there) < 5 else 5]
 

@@ -25,7 +25,7 @@ def films(first, last):
     return SAMPLE.iloc[first:last].reset_index(drop=True)
 
 
-def build(path, first=0, last=40, seed=1):
+def build(path, first=0, last=40, seed=1, **how):
     """Build a model that is small in every respect."""
     return movrec.Recommender.build(
         films(first, last),
@@ -38,6 +38,7 @@ def build(path, first=0, last=40, seed=1):
         ),
         terms=TermFeatures(8),
         progress=False,
+        **how,
     )
 
 
