@@ -216,7 +216,9 @@ def _infer_all(
             vectors[number] = _infer(model, tokenize(text, trained.language), **how)
         return vectors
     batches = [texts[start : start + 500] for start in range(0, len(texts), 500)]
-    found = in_processes(_infer_texts, batches, n_processes, _take_model, (model, trained.language, *how.values()))
+    found = in_processes(
+        _infer_texts, batches, n_processes, _take_model, (model, trained.language, *how.values())
+    )
     with progress_bar(total=len(texts), description="Inference", unit="texts", show=show) as bar:
         for number, rows in enumerate(found):
             vectors[500 * number : 500 * number + len(rows)] = rows
