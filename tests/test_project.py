@@ -1,11 +1,13 @@
 """The project itself: what is generated is up to date, and the package holds what it should."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from configparser import ConfigParser
 from email.parser import Parser
@@ -471,6 +473,42 @@ def test_the_distributions_hold_the_sample_and_its_readme(distributions):
     assert {name for name in packages if not name.endswith(".dist-info")} == {"movrec"}
 
 
+def test_a_package_index_would_take_them(distributions):
+    pytest.importorskip("twine")
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, distributions)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def installed(wheel, folder, *more):
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", *more, str(wheel)]
+    done = subprocess.run(pip, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_wheel_works_without_the_repository(distributions, tmp_path):
+    installed(distributions[1], tmp_path, "--no-deps", "--target", str(tmp_path / "here"))
+    code = "import movrec; print(movrec.__file__, len(movrec.load_sample()))"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "here")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert str(tmp_path) in done.stdout and done.stdout.split()[-1] == "3997", done.stderr
+
+
+@pytest.mark.slow
+def test_the_wheel_in_an_environment_of_its_own(distributions, tmp_path):
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    pip = [str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt")]
+    if subprocess.run([*pip, str(distributions[1])], cwd=tmp_path).returncode:
+        pytest.skip("the packages cannot be had here")
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    command = [str(python.with_name("movrec")), "demo", "--model", str(tmp_path / "model")]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "Toy Story 2" in done.stdout, done.stderr
+
+
 def test_the_metadata_is_that_of_settings_ini(distributions):
     _, wheel = distributions
     expected = settings()
@@ -526,6 +564,15 @@ def test_the_constraints_fix_everything_that_settings_ini_asks_for():
         for requirement in expected[key].split():
             assert re.split(r"[<>=]", requirement)[0].lower() in pinned, requirement
     assert "torch==2.13.0" in pins
+
+
+def test_binder_installs_what_there_is():
+    script = ROOT / ".binder" / "postBuild"
+    assert os.access(script, os.X_OK)
+    (extras,) = re.findall(r'"\.\[(.+)\]"', script.read_text(encoding="utf-8"))
+    assert all(f"{name}_requirements" in settings() for name in extras.split(","))
+    minor = (ROOT / ".binder" / "runtime.txt").read_text().strip().removeprefix("python-")
+    assert settings()["min_python"] <= minor <= settings()["max_python"]
 
 
 # ---- the sources ---------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def write_links() -> None:
 
 def forms_of(user: str, repo: str, branch: str) -> list[str]:
     """The ways to name the repository's address in a link, those with the branch first."""
-    hosts = ["github.com", "raw.githubusercontent.com", "google.com/github"]
+    hosts = ["github.com", "raw.githubusercontent.com", "google.com/github", "mybinder.org/v2/gh"]
     places = [f"{host}/{user}/{repo}" for host in hosts]
     kinds = ["/", "/blob/", "/tree/", "/raw/"]
     in_branch = [f"{place}{kind}{branch}" for place in places for kind in kinds]
