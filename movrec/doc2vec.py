@@ -164,7 +164,7 @@ def _infer(model: "Doc2Vec", tokens: list[str], epochs: int, seed: int) -> np.nd
         return vector[0]
     key = f"{seed}\n" + "\n".join(tokens)
     digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    model.random = np.random.RandomState(np.frombuffer(digest, dtype="<u4"))
+    model.random.seed(np.frombuffer(digest, dtype="<u4"))
     # The scratch arrays have to be given: gensim would make its own, and free them too early.
     arrays = {
         "work": np.zeros(model.layer1_size, dtype=np.float32),
@@ -206,6 +206,7 @@ def _infer_all(
     # A shallow copy shares all weights (they are only read), but may have a random
     # generator of its own: no call disturbs another one.
     model = copy.copy(trained.model)
+    model.random = np.random.RandomState(0)  # seeded anew for each text
     how = {"epochs": epochs or model.epochs, "seed": trained.seed}
     vectors = np.zeros((len(texts), model.vector_size), dtype=np.float32)
     show = progress and len(texts) >= _SHOW_PROGRESS_FROM
