@@ -289,7 +289,7 @@ def test_it_is_an_estimator():
     with pytest.raises(NotFittedError, match="call fit or load"):
         WordWeights().transform(TEXTS)
     weights = WordWeights("german")
-    assert clone(weights).get_params() == {"language": "german"}
+    assert clone(weights).get_params() == {"language": "german", "n_jobs": -1}
     assert weights.fit([]).n_texts_ == 0 and len(weights.transform([])) == 0
     assert len(WordWeights().fit([]).transform(["A shark."])) == 1
 
