@@ -374,7 +374,7 @@ def _export(
 
     recommender = Recommender.open(model)
     path = recommender.export_recommendations(file, k)
-    print_path(f"Wrote the top {k} of {len(recommender.films):,} films to {path}.")
+    print_path(f"Wrote the top {k} of {recommender.n_films:,} films to {path}.")
 
 
 @app.command(
@@ -391,7 +391,7 @@ def _embeddings(
 
     recommender = Recommender.open(model)
     path = recommender.export_embeddings(file, space=cast("Space", space))
-    print_path(f"Wrote the vectors of {len(recommender.films):,} films to {path}.")
+    print_path(f"Wrote the vectors of {recommender.n_films:,} films to {path}.")
 
 # %% ../nbs/09_cli.ipynb #020b1fe2
 @app.command(
@@ -428,7 +428,7 @@ def _add(
     films = tables.read_told(file, columns, encoding, quiet, console)
     recommender = Recommender.open(model)
     added = recommender.add(films)
-    console.print(tables.added_text(films, recommender.films.tail(added), len(recommender.films)))
+    console.print(tables.added_text(films, recommender.films.tail(added), recommender.n_films))
 
 
 @app.command(

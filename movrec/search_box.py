@@ -177,7 +177,7 @@ class SearchBox(widgets.VBox):
         self.inputs, self.trail = Inputs(recommender), Trail(recommender)
         self.filters, self.screen = self.inputs.filters, Screen(recommender)
         self._asking = LatestOnly()
-        self.set_trait("results", recommender.films.iloc[:0])
+        self.set_trait("results", recommender.films_of([]))
         style = widgets.HTML(style_html(), layout=widgets.Layout(display="none"))
         super().__init__([style, self.inputs, self.trail, self.screen])
         self.add_class("movrec-box")
@@ -187,7 +187,7 @@ class SearchBox(widgets.VBox):
         self._asking.prepare(lambda: recommender.text_model)
 
     def __repr__(self) -> str:
-        return f"SearchBox({len(self.recommender.films):,} films)"
+        return f"SearchBox({self.recommender.n_films:,} films)"
 
     def _connect(self) -> None:
         lead(self.trail, self.inputs, self.screen.cards)
@@ -222,7 +222,7 @@ class SearchBox(widgets.VBox):
             self.set_trait("results", outcome.answer.films)
         else:
             self.screen.fail(outcome)
-            self.set_trait("results", self.recommender.films.iloc[:0])
+            self.set_trait("results", self.recommender.films_of([]))
 
     def ask(self, film: str | int, *, year: int | None = None) -> None:
         """Ask for films like a film, and wait for the answer.

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
+from safetensors.numpy import save_file
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "campaigns"))
 
@@ -29,9 +30,19 @@ from movrec import (
     QueryError,
     Recommender,
 )
-from movrec.workings import changes, locks, model, parts
+from movrec.workings import (
+    changes,
+    film_rows,
+    index,
+    locks,
+    manifest,
+    model,
+    parts,
+    recall,
+)
 from movrec.workings.film_map import film_map
 from movrec.workings.folders import load_part, save_part
+from movrec.workings.key_tables import map_arrays
 from movrec.workings.locks import locked
 from movrec.workings.manifest import drop_newer, lock_model, parse_manifest
 from movrec.workings.places import write_file
@@ -549,7 +560,7 @@ def test_a_model_that_was_replaced(folder, other, used):
     answers = small.asked(recommender) if used else None
     replace(folder, other)
     now = contents(folder)
-    first = int(recommender.films["id"].iloc[0])
+    first, second = recommender.film_ids[:2].tolist()
     doors = [
         lambda: recommender.recommend(first, k=5)["id"].tolist(),
         lambda: recommender.recommend_for_text(small.PLOT, k=5)["id"].tolist(),
@@ -557,7 +568,8 @@ def test_a_model_that_was_replaced(folder, other, used):
         lambda: recommender.search("family", k=3)["id"].tolist(),
         lambda: recommender.recommend_all(2),
         lambda: recommender.export_embeddings(folder.parent / "x.csv"),
-        lambda: recommender.explain(first, int(recommender.films["id"].iloc[1])),
+        lambda: recommender.explain(first, second),
+        lambda: len(recommender.films),
         lambda: recommender.text_model,
         lambda: recommender.words,
         lambda: recommender.reader,
@@ -738,7 +750,7 @@ def test_a_folder_of_somebody_else_stays(tmp_path):
     for text in (
         '{"name": "My app", "icons": []}',
         "{",
-        '{"format": 4, "movrec": "1", "files": {}}',
+        '{"format": 5, "movrec": "1", "files": {}}',
     ):
         (site / "manifest.json").write_text(text)
         before = contents(site)
@@ -1180,3 +1192,125 @@ def test_nothing_newer_is_dropped_while_somebody_adds(folder):
         assert (folder / "films.lance" / "data" / "1.lance").exists()
     assert drop_newer(folder, parse_manifest(folder)) == ["films.lance/data/1.lance"]
     assert parts.seen_of(folder) is not None
+
+
+# ---- a model is opened without being read --------------------------------------------------------
+
+
+def placed_of(recommender):
+    return recommender._titles._keys.placed
+
+
+def test_opening_and_asking_reads_no_film_table(folder, monkeypatch):
+    monkeypatch.setattr(
+        film_rows.FrameRows, "__init__", lambda *_: pytest.fail("all films were read")
+    )
+    recommender = Recommender.open(folder)
+    title = recommender.recommend(int(recommender.film_ids[0]), k=3)["title"].iloc[0]
+    found = recommender.find(title)
+    assert int(found["id"]) in recommender and len(recommender.suggest(title[:3], 2)) > 0
+    assert recommender.n_films == 40 and f"{recommender.n_films} films" in repr(recommender)
+    assert len(recommender.genres) == recommender.manifest["genres"]
+
+
+def test_rows_that_are_fetched_one_by_one_are_those_of_the_film_table(folder, monkeypatch):
+    whole = Recommender.open(folder).films
+    monkeypatch.setattr(film_rows, "MOST_KEPT", 0)
+    monkeypatch.setattr(film_rows, "_REMEMBERED", 5)
+    rows = film_rows.TableRows(Recommender.open(folder).store, most_kept=0)
+    for wanted in ([3, 1, 3], [30], [], list(range(5))):
+        pd.testing.assert_frame_equal(rows.take(wanted), whole.iloc[wanted])
+    assert rows.take([2], ["title"])["title"].tolist() == [whole["title"].iloc[2]]
+
+
+def test_titles_follow_what_happens_to_films(folder):
+    recommender = Recommender.open(folder)
+    assert [type(one.parts).__name__ for one in placed_of(recommender)] == ["KeptParts"]
+    first, second = recommender.films_of(recommender.film_ids[:2])["title"]
+    new = small.films(100, 102)
+    recommender.add(new)
+    recommender.update(pd.DataFrame({"id": [int(recommender.film_ids[1])], "title": ["Zyx Wvu"]}))
+    recommender.delete(int(recommender.film_ids[0]))
+    for opened in (recommender, Recommender.open(folder)):
+        assert [type(one.parts).__name__ for one in placed_of(opened)] == ["KeptParts", "MadeParts"]
+        assert all(int(opened.find(title)["id"]) in opened for title in new["title"])
+        assert opened.find("zyx wvu")["title"] == "Zyx Wvu"
+        for gone in (first, second):
+            assert gone not in opened.suggest(gone)["title"].tolist()
+    recommender.optimize()
+    assert [type(one.parts).__name__ for one in placed_of(recommender)] == ["KeptParts"]
+    assert recommender.find("zyx wvu")["title"] == "Zyx Wvu"
+    before = Recommender.open(folder, version=int(recommender.history()["version"].min()))
+    assert before.find(first)["title"] == first
+
+
+def test_a_title_file_that_nobody_lists_is_not_read(folder):
+    there = next((folder / "films.lance/_titles").iterdir())
+    (there.parent / "99.safetensors").write_bytes(there.read_bytes())
+    recommender = Recommender.open(folder)
+    assert [one.name for one in there.parent.iterdir()] == [there.name]
+    placed_of(recommender)
+
+
+def test_odd_numbers_in_the_title_file_are_one_sentence(folder):
+    recommender = Recommender.open(folder)
+    there = next((folder / "films.lance/_titles").iterdir())
+    said, arrays = map_arrays(there)
+    odd = {name: array.copy() for name, array in arrays.items()}
+    odd["reduced.rows"][3] = 2**30
+    save_file(odd, there, said)
+    with pytest.raises(ModelError, match="is damaged") as caught:
+        recommender.find("anything")
+    assert small.is_one_sentence(caught.value)
+    there.write_bytes(b"no such file")  # then the titles are read out of the table
+    assert len(Recommender.called(recommender, recommender.films["title"].iloc[0])) > 0
+
+
+def test_large_files_are_looked_at_while_the_model_answers(folder, monkeypatch):
+    monkeypatch.setattr(manifest, "CHECKED_AT_ONCE", 0)
+    recommender = Recommender.open(folder)
+    recommender.checks.wait()
+    first = int(recommender.film_ids[0])
+    assert len(recommender.recommend(first, k=3)) == 3
+    largest = max((folder / "films.lance/data").iterdir(), key=lambda file: file.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+    damaged = Recommender.open(folder)
+    with pytest.raises(ModelError, match="does not have the checksum"):
+        damaged.checks.wait()
+    with pytest.raises(ModelError, match="does not have the checksum"):
+        damaged.recommend(first, k=3)
+    largest.write_bytes(content[:-1])
+    with pytest.raises(ModelError, match="bytes instead of"):
+        Recommender.open(folder)
+
+
+# ---- an index that is no exact one ---------------------------------------------------------------
+
+
+def test_a_catalogue_that_outgrows_exact_search_gets_an_index(small_model, tmp_path, monkeypatch):
+    folder = shutil.copytree(small_model, tmp_path / "model")
+    recommender = Recommender.open(folder)
+    ids = recommender.film_ids[:12].tolist()
+    exact = {film: recommender.recommend(film, k=5)["id"].tolist() for film in ids}
+    assert recommender.store.index.exact and recommender.manifest["index"]["kind"] == "exact"
+    monkeypatch.setattr(index, "MOST_EXACT", 300)
+    monkeypatch.setattr(recall, "QUERIES", 12)
+    recommender.optimize()
+    said = recommender.manifest["index"]
+    assert said["kind"] == "ivf_pq" and min(said["recall"].values()) >= 0.98
+    opened = Recommender.open(folder)
+    assert opened.store.index == recommender.store.index and not opened.store.index.exact
+    assert "IVF_PQ" in opened._repr_html_()
+    found = {film: opened.recommend(film, k=5)["id"].tolist() for film in ids}
+    assert np.mean([len(set(found[film]) & set(exact[film])) for film in ids]) > 4.8
+    few = ids[:4]
+    monkeypatch.setattr(type(opened), "film_ids", np.array(few))
+    table = pd.read_parquet(opened.export_recommendations(tmp_path / "top.parquet", k=5))
+    assert {film: table[table["id"] == film]["recommended_id"].tolist() for film in few} == {
+        film: found[film] for film in few
+    }
+    pd.testing.assert_frame_equal(opened.recommend_all(5), table)
+    vectors = pd.read_parquet(opened.export_embeddings(tmp_path / "vectors.parquet"))
+    assert len(vectors) == 600 and vectors.columns.tolist() == ["id", "title", "vector"]

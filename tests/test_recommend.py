@@ -1102,14 +1102,14 @@ def test_a_folder_of_an_earlier_format(model_copy, earlier):
     with pytest.raises(ModelError) as caught:
         Recommender.open(model_copy)
     message = str(caught.value)
-    assert message.count("\n") == 0 and message.endswith("reads format 4: build the model again.")
+    assert message.count("\n") == 0 and message.endswith("reads format 5: build the model again.")
     assert f"has format {earlier}" in message
     # It may be replaced: it is a model, only an old one.
     Recommender.build(films_of(list("abcdefghijkl")), model_copy, **quick())
     assert len(Recommender.open(model_copy).films) == 12
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 4, "files": 3}', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 5, "files": 3}', "null"])
 def test_a_damaged_manifest(model_copy, text):
     (model_copy / "manifest.json").write_text(text)
     with pytest.raises(ModelError, match="manifest.json"):

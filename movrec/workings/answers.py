@@ -236,7 +236,7 @@ def _as_answers(
     names: Sequence[str] = tuple(BLOCKS),
 ) -> pd.DataFrame:
     """Return films as `recommend` returns them."""
-    found = model.shown.iloc[model.rows_of(ids)].reset_index(drop=True)
+    found = model.films_of(ids, model.shown_columns).reset_index(drop=True)
     place = found.columns.get_loc("genres") + 1
     found.insert(place, "similarity", values)
     shown = [dict(zip(names, row)) for row in parts.tolist()]
@@ -274,7 +274,8 @@ def _search(model: FilmModel, question: Question, asked: Asked) -> pd.DataFrame:
         lengths = {name: weight**0.5 for name, weight in question.block_weights().items()}
         scaled = model.space.scale(vectors, lengths)
         found = diversify(found, scaled, question.k, diversity=question.diversity)
-    found = sort_films(found, model.films.iloc[model.rows_of(found["id"])], question.sort_by)
+    if question.sort_by != "similarity":
+        found = sort_films(found, model.films_of(found["id"]), question.sort_by)
     found.attrs.update(
         query=_names_of(question, asked),
         genres=matched if question.genres_matched else None,
@@ -533,10 +534,24 @@ class Answerer(FilmModel):
         Notes
         -----
         The same neighbours as `recommend` finds one by one, by blocks of a matrix product:
-        the right tool for all pairs, as LanceDB is for one query.
+        the right tool for all pairs, as LanceDB is for one query. Their number grows with the square
+        of the catalogue's: from 100,000 films on they are asked for one by one, through the index.
         """
         with self.telling_if_replaced():
-            return batch.recommend_all(self, k, match_genres=match_genres, weights=weights)
+            return batch.recommend_all(
+                self,
+                k,
+                match_genres=match_genres,
+                weights=weights,
+                ask=self._asking(k, match_genres, weights),
+            )
+
+    def _asking(self, k: int, match_genres: bool, weights: Weights) -> batch.Ask:
+        def ask(film: int) -> pd.DataFrame:
+            question = Question((int(film),), k=k, match_genres=match_genres, weights=weights)
+            return answer_question(self, question).films
+
+        return ask
 
     def export_recommendations(self, path: str | os.PathLike[str], k: int = 10) -> Path:
         """Write the top k of every film to a file.
@@ -544,7 +559,8 @@ class Answerer(FilmModel):
         Parameters
         ----------
         path : str or path
-            Ends in ``.csv``, ``.csv.gz``, ``.parquet`` or ``.jsonl``, which says the format.
+            Ends in ``.csv``, ``.csv.gz``, ``.parquet`` or ``.jsonl``, which says the format. Of a
+            catalogue that is too large for all pairs, Parquet is written as the lists are found.
         k : int, default 10
             Recommendations for each film.
 
@@ -559,7 +575,7 @@ class Answerer(FilmModel):
             The ending is none of these, the file cannot be written, or `k` is out of range.
         """
         with self.telling_if_replaced():
-            return batch.export_recommendations(self, path, k)
+            return batch.export_recommendations(self, path, k, self._asking(k, True, None))
 
     def export_embeddings(self, path: str | os.PathLike[str], *, space: Space = "joined") -> Path:
         """Write every film's vector to a file.

@@ -165,7 +165,7 @@ def question_about(
         more=as_words("more", more),
         less=as_words("less", less),
         exclude=left_out(catalogue, exclude),
-        k=check_k(k, len(catalogue.films) - len(films)),
+        k=check_k(k, catalogue.n_films - len(films)),
         where=known_filter(
             catalogue, genres, exclude_genres, years, language, min_vote_count, **least
         ),

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ from .weights import FURTHER_BLOCKS, Weights, resolve_weights
 from .word_vectors import WordVectors
 
 # %% auto #0
-__all__ = ['Scores', 'best_of_each', 'rank_films', 'memberships', 'joined_scores', 'recommend_all', 'export_recommendations',
-           'export_embeddings']
+__all__ = ['Scores', 'Ask', 'best_of_each', 'rank_films', 'memberships', 'joined_scores', 'recommended_one_by_one',
+           'recommend_all', 'export_recommendations', 'export_embeddings']
 
 # %% ../../nbs/workings/06_batch.ipynb #3b8a23f0
 Scores = Callable[[np.ndarray], np.ndarray]
@@ -97,7 +98,7 @@ def memberships(model: FilmModel) -> np.ndarray:
 
     Examples
     --------
-    >>> memberships(recommender).shape == (len(recommender.films), len(recommender.genres))
+    >>> memberships(recommender).shape == (recommender.n_films, len(recommender.genres))
     True
     """
     known = model.films["genres"].tolist()
@@ -178,23 +179,78 @@ def joined_scores(
     return scores
 
 # %% ../../nbs/workings/06_batch.ipynb #062d49df
+Ask = Callable[[int], pd.DataFrame]
+_PART = 1_000  # films
+
+
+def recommended_one_by_one(
+    ids: Sequence[int] | np.ndarray, ask: Ask, films_a_part: int = _PART
+) -> Iterator[pd.DataFrame]:
+    """Yield the recommendations of some films, a table for every thousand of them.
+
+    Parameters
+    ----------
+    ids : sequence of int
+        The films.
+    ask : callable
+        Maps a film to its recommendations.
+    films_a_part : int, default 1000
+        How many films go into a table.
+
+    Yields
+    ------
+    DataFrame
+        With the columns of `rank_films`.
+
+    Examples
+    --------
+    >>> parts = recommended_one_by_one([862, 863], recommender.recommend, 1)
+    >>> [len(part) for part in parts]
+    [10, 10]
+    """
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(ids), films_a_part):
+            asked = ids[start : start + films_a_part]
+            found = list(pool.map(ask, map(int, asked)))
+            sizes = [len(films) for films in found]
+            part = {
+                "id": np.repeat(asked, sizes),
+                "rank": np.concatenate([np.arange(1, size + 1) for size in sizes]),
+                "recommended_id": np.concatenate([films["id"] for films in found]),
+                "similarity": np.concatenate([films["similarity"] for films in found]),
+            }
+            yield pd.DataFrame(part)
+
+
 def recommend_all(
-    model: FilmModel, k: int = 10, *, match_genres: bool = True, weights: Weights = None
+    model: FilmModel,
+    k: int = 10,
+    *,
+    match_genres: bool = True,
+    weights: Weights = None,
+    ask: Ask | None = None,
 ) -> pd.DataFrame:
     """Recommend for every film of a catalogue at once; see `Recommender.recommend_all`.
+
+    `ask` answers for one film: it is used where the vectors have an index, and not all are compared.
 
     Examples
     --------
     >>> recommend_all(recommender, 3).columns.tolist()
     ['id', 'rank', 'recommended_id', 'similarity']
     """
-    k = check_k(k, len(model.films) - 1)
+    k = check_k(k, model.n_films - 1)
+    if ask is not None and not model.store.index.exact:
+        check_choice("match_genres", match_genres, (True, False))
+        return pd.concat(recommended_one_by_one(model.film_ids, ask), ignore_index=True)
     scores = joined_scores(model, match_genres=match_genres, weights=weights)
     table = rank_films(model.films, scores, k)
     return table.assign(similarity=table["similarity"].clip(lower=0))
 
 
-def export_recommendations(model: FilmModel, path: str | os.PathLike[str], k: int = 10) -> Path:
+def export_recommendations(
+    model: FilmModel, path: str | os.PathLike[str], k: int = 10, ask: Ask | None = None
+) -> Path:
     """Write the top k of every film to a file; see `Recommender.export_recommendations`.
 
     Examples
@@ -202,9 +258,12 @@ def export_recommendations(model: FilmModel, path: str | os.PathLike[str], k: in
     >>> export_recommendations(recommender, "top.csv", 2).name
     'top.csv'
     """
+    k = check_k(k, model.n_films - 1)
+    if ask is not None and not model.store.index.exact:
+        return write_table(recommended_one_by_one(model.film_ids, ask), path)
     return write_table(recommend_all(model, k), path)
 
-
+# %% ../../nbs/workings/06_batch.ipynb #export-emb
 def export_embeddings(
     model: FilmModel, path: str | os.PathLike[str], space: Space = "joined"
 ) -> Path:
@@ -216,6 +275,8 @@ def export_embeddings(
     'vectors.parquet'
     """
     check_choice("space", space, Space)
+    if not model.store.index.exact and str(path).lower().endswith(".parquet"):
+        return write_table(model.store.vectors_in_parts(space), path)
     table = model.films[["id", "title"]].copy()
     vectors = model.store.vectors(space)
     if ".csv" in Path(path).suffixes:

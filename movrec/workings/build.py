@@ -42,10 +42,12 @@ from movrec.workings.manifest import (
     write_manifest,
 )
 from .places import check_place, new_folder
+from .recall import measured
 from .source_report import source_facts
 from .stages import Stages, WrittenStages
 from .table_files import table_version
 from .text import film_texts
+from .title_file import write_titles
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -405,8 +407,12 @@ def write_films(
                 files = {} if not stages.resumable else _files_of_table(folder, versions[-1])
                 stages.note("table", files, **far)
     store = FilmStore.open(folder)
-    create_indexes(store.table, model.words.language_)
+    store.index = create_indexes(store.table, model.words.language_)
     stages.lap("table")
+    write_titles(folder, store, films)
+    stages.lap("titles")
+    store.index = measured(store, model.space, store.index)
+    stages.lap("recall")
     return store
 
 # %% ../../nbs/workings/06_build.ipynb #build-of
@@ -518,6 +524,7 @@ def _write_manifest(
         "blocks": model.blocks,
         "version": store.table.version,
         "train_size": len(films) if rows is None else len(rows),
+        "index": store.index.as_json(),
     }
     current = changes.current_files(folder, store.table.version)
     write_manifest(folder, with_change({}, manifest | facts, "built", len(films)), current=current)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..ingest import check_films
-from ..store import FilmStore, film_rows, film_schema
+from ..store import FilmStore, film_rows, film_schema, index_vectors
 from movrec.workings.core import (
     CatalogueError,
     ModelError,
@@ -43,6 +43,7 @@ from movrec.workings.history import (
     with_tags,
     without_others,
 )
+from .index import SearchIndex
 from movrec.workings.manifest import (
     TABLE,
     drop_newer,
@@ -52,15 +53,18 @@ from movrec.workings.manifest import (
     read_manifest,
     write_manifest,
 )
-from .table_files import table_version
+from .recall import measured, planned
+from .table_files import TableVersion, table_version
+from .table_rows import film_columns, genres_there
 from .text import film_texts
+from .title_file import title_file, write_titles
 from .typed_cells import as_pandas
 
 if TYPE_CHECKING:
     from movrec.space import JoinedSpace, Reading
 
 # %% auto #0
-__all__ = ['BATCH', 'Changeable', 'telling_what_failed', 'change', 'catalogue_facts', 'current_files', 'HasFilms',
+__all__ = ['BATCH', 'Changeable', 'telling_what_failed', 'change', 'catalogue_facts', 'current_files', 'table_facts', 'HasFilms',
            'with_free_ids', 'add_films', 'film_ids', 'delete_films', 'update_films', 'restore_version', 'tag_version',
            'untag_version', 'Optimized', 'optimize_model']
 
@@ -76,10 +80,14 @@ class Changeable(Protocol):
     path: Path
     place: Path
     manifest: dict[str, Any]
-    films: pd.DataFrame
+    n_films: int
     space: JoinedSpace
 
     def __contains__(self, film: object) -> bool: ...
+
+    @property
+    def films(self) -> pd.DataFrame:
+        """The film table."""
 
     def films_of(self, ids: Sequence[int]) -> pd.DataFrame:
         """Return the rows of `films` with these ids."""
@@ -213,10 +221,35 @@ def current_files(place: Path, version: int) -> set[str] | None:
     True
     """
     try:
-        return {f"{TABLE}/{name}" for name in table_version(place / TABLE, version).names}
+        return _files_of(place, table_version(place / TABLE, version))
     except ModelError as error:
         logger.info("%s", error)
         return None
+
+
+def _files_of(place: Path, made_of: TableVersion) -> set[str]:
+    """Return the files of a version of the film table, with the one that has its titles."""
+    titles = title_file(place, made_of.fragments)
+    return {f"{TABLE}/{name}" for name in made_of.names} | ({titles[0]} if titles else set())
+
+
+def table_facts(store: FilmStore) -> dict[str, Any]:
+    """Return `catalogue_facts` of the films of a store, of which two columns are read.
+
+    Examples
+    --------
+    >>> table_facts(recommender.store) == catalogue_facts(recommender.films)
+    True
+    """
+    import pyarrow.compute as pc
+
+    span = pc.min_max(film_columns(store.table, names=["year"])["year"]).as_py()
+    years = [span["min"], span["max"]] if span["min"] is not None else None
+    return {
+        "films": store.table.count_rows(),
+        "years": years,
+        "genres": len(genres_there(store.table)),
+    }
 
 
 def _commit(
@@ -229,7 +262,7 @@ def _commit(
 ) -> dict[str, Any]:
     """Write the manifest that makes the newest version of the table count; the lock must be held."""
     version = store.table.version
-    facts = {**(facts or catalogue_facts(store.films())), "version": version}
+    facts = {**(facts or table_facts(store)), "version": version}
     manifest = with_change(model.manifest, facts, what, count, of)
     return write_manifest(model.place, manifest, current=current_files(model.place, version))
 
@@ -249,9 +282,29 @@ class HasFilms(Protocol):
     >>> catalogue: HasFilms = recommender
     """
 
-    films: pd.DataFrame
+    @property
+    def films(self) -> pd.DataFrame:
+        """The film table."""
 
     def __contains__(self, film: object) -> bool: ...
+
+    def films_of(self, ids: Sequence[int]) -> pd.DataFrame:
+        """Return the rows of `films` with these ids."""
+
+
+def _already_there(
+    model: HasFilms, films: pd.DataFrame, by: list[str]
+) -> tuple[list[tuple[Any, ...]], str]:
+    """Return the keys of the films that are in a catalogue already, and the title of the first."""
+    keys = list(films[by].itertuples(index=False, name=None))
+    if by == ["id"]:  # nothing else has to be read
+        present = [key for key in keys if int(key[0]) in model]
+        ids = [int(present[0][0])] if present else []
+        return present, "".join(model.films_of(ids)["title"]) if ids else ""
+    there = model.films.reindex(columns=by)
+    place = {key: row for row, key in enumerate(there.itertuples(index=False, name=None))}
+    present = [key for key in keys if key in place]
+    return present, model.films["title"].iloc[place[present[0]]] if present else ""
 
 
 def with_free_ids(model: HasFilms, films: pd.DataFrame) -> pd.DataFrame:
@@ -284,12 +337,8 @@ def with_free_ids(model: HasFilms, films: pd.DataFrame) -> pd.DataFrame:
     [2]
     """
     by = _known_by(films)
-    there = model.films.reindex(columns=by)
-    place = {key: row for row, key in enumerate(there.itertuples(index=False, name=None))}
-    keys = list(films[by].itertuples(index=False, name=None))
-    present = [key for key in keys if key in place]
+    present, title = _already_there(model, films, by)
     if present:
-        title = model.films["title"].iloc[place[present[0]]]
         first = f"{by[0]} {present[0][0]} is {title!r}"
         if len(by) > 1:
             first = f"{title!r} with the same plot"
@@ -342,9 +391,7 @@ def add_films(model: Changeable, films: pd.DataFrame) -> int:
             coarse = model.space.condense(joined)
             store.add(part, reading.blocks[0], joined, reading.words, coarse)
         added = (model.manifest.get("added") or 0) + len(ready)
-        return _commit(
-            model, store, "added", len(ready), catalogue_facts(store.films()) | {"added": added}
-        )
+        return _commit(model, store, "added", len(ready), table_facts(store) | {"added": added})
 
     change(model, "adding films", "The films cannot be added to", append)
     return len(checked)
@@ -396,7 +443,7 @@ def delete_films(model: Changeable, ids: int | Collection[int]) -> int:
 
     def remove(store: FilmStore) -> dict[str, Any]:
         _refuse([film for film in wanted if film not in model], "deleted")
-        if len(wanted) == len(model.films):
+        if len(wanted) == model.n_films:
             raise CatalogueError("These are all films of the catalogue: at least one has to stay.")
         for rows in _batches(len(wanted)):
             store.table.delete(f"id IN ({', '.join(map(str, wanted[rows]))})")
@@ -421,7 +468,7 @@ def _given(model: Changeable, films: Any) -> pd.DataFrame:
     films = films.drop(columns="source_id", errors="ignore")
     if "id" not in films or films.empty:
         raise CatalogueError("Films are updated by their ids: give a table with a column id.")
-    known_names = [name for name in film_schema(1, 1).names if name in (*model.films, *films)]
+    known_names = film_schema(1, 1).names
     strange = [name for name in films.columns if name not in known_names]
     if strange:
         raise CatalogueError(f"A film table has no column {quoted(strange[0])}: leave it out.")
@@ -609,12 +656,37 @@ def _needed_files(
         except ModelError as error:
             logger.warning("%s: nothing is cleaned up (%s)", place, error)
             return None
-        names = {f"{TABLE}/{name}" for name in made_of.names}
+        names = _files_of(place, made_of)
         if made_of.rows != rows[version] or not all((place / name).is_file() for name in names):
             logger.warning("%s: nothing is cleaned up (version %s is not whole)", place, version)
             return None
         needed |= names
     return needed
+
+
+def _renew_titles(place: Path, store: FilmStore) -> bool:
+    """Write the keys of all titles where some films have none in the file; say whether it was."""
+    try:
+        fragments = table_version(place / TABLE, store.table.version).fragments
+    except ModelError:
+        return False
+    found = title_file(place, fragments)
+    if found is not None and found[1] == set(fragments):
+        return False
+    write_titles(place, store)
+    return True
+
+
+def _renewed_index(model: Changeable, store: FilmStore) -> SearchIndex:
+    """Make the index anew where the catalogue has outgrown it; measure what it finds now."""
+    index, wanted = SearchIndex.from_json(model.manifest.get("index")), planned(store)
+    outgrown = index.kind != wanted.kind or wanted.films >= 2 * index.films
+    if outgrown and not (index.exact and wanted.exact):
+        index_vectors(store.table, wanted)
+        index = wanted
+    elif index.exact or store.table.version == model.manifest["version"]:
+        return index
+    return measured(store, model.space, index)
 
 
 def _listed_bytes(manifest: dict[str, Any]) -> int:
@@ -651,7 +723,9 @@ def optimize_model(model: Changeable, keep: int = KEPT_VERSIONS) -> Optimized:
         before = _listed_bytes(model.manifest)
         # LanceDB would remove what is older than a week: which versions go is decided here.
         store.table.optimize(cleanup_older_than=datetime.timedelta(days=36_500))
-        version, manifest = store.table.version, model.manifest
+        index = _renewed_index(model, store)
+        version, manifest = store.table.version, model.manifest | {"index": index.as_json()}
+        renewed = _renew_titles(model.place, store)
         if version != manifest["version"]:
             manifest = with_change(manifest, {"version": version}, "optimized", manifest["films"])
         staying = staying_versions(manifest, keep)
@@ -660,7 +734,11 @@ def optimize_model(model: Changeable, keep: int = KEPT_VERSIONS) -> Optimized:
             cleaned.update(set(can_be_opened(manifest)) - set(staying))
             manifest = without_others(manifest, staying)
         listed = {name for name in model.manifest["files"] if name.startswith(f"{TABLE}/")}
-        if version == model.manifest["version"] and (kept is None or listed <= kept):
+        if (
+            version == model.manifest["version"]
+            and not renewed
+            and (kept is None or listed <= kept)
+        ):
             return None
         current = current_files(model.place, version)
         manifest = write_manifest(model.place, manifest, current=current, kept=kept)

@@ -67,6 +67,9 @@ def _longest(block: np.ndarray, kept: int) -> np.ndarray:
     return (directions * np.sign(directions[largest, np.arange(kept)])).astype(np.float32)
 
 # %% ../../nbs/workings/04_condense.ipynb #aa286246
+_MULTIPLE = 8
+
+
 def condense(
     vectors: np.ndarray,
     layout: Mapping[str, slice],
@@ -86,17 +89,19 @@ def condense(
     Returns
     -------
     ndarray of shape (n, c), float32
-        Their dot products are nearly those of the joined vectors.
+        Their dot products are nearly those of the joined vectors. c is a multiple of 8, as an index
+        wants it; zeros fill up.
 
     Examples
     --------
     >>> layout = {"plot": slice(0, 2), "year": slice(2, 3)}
     >>> kept = {"plot": np.array([[0.0], [1.0]]), "year": None}
-    >>> condense(np.array([[0.5, 0.5, 1.0]]), layout, kept).tolist()
-    [[0.5, 1.0]]
+    >>> condense(np.array([[0.5, 0.5, 1.0]]), layout, kept)[0, :3].tolist()
+    [0.5, 1.0, 0.0]
     """
     parts = []
     for name, place in layout.items():
         kept = directions[name]
         parts.append(vectors[:, place] if kept is None else vectors[:, place] @ kept)
-    return np.hstack(parts).astype(np.float32)
+    coarse = np.hstack(parts).astype(np.float32)
+    return np.pad(coarse, ((0, 0), (0, -coarse.shape[1] % _MULTIPLE)))

@@ -72,7 +72,7 @@ _MOST_CHANGED = 500  # films whose neighbours are looked for
 
 def _nearness(model: FilmModel, scores: Scores, changed: list[int]) -> pd.Series:
     """Return how near each film is to the nearest of some films."""
-    nearest = np.full(len(model.films), -np.inf)
+    nearest = np.full(model.n_films, -np.inf)
     chosen = [film for film in changed if film in model]
     step = max(1, -(-len(chosen) // _MOST_CHANGED))
     rows = model.rows_of(chosen[::step])
@@ -107,7 +107,7 @@ def diff_models(before: FilmModel, after: FilmModel, k: int = 10, most: int = 10
     0
     """
     models = before, after
-    k = check_k(k, min(len(model.films) for model in models) - 1)
+    k = check_k(k, min(model.n_films for model in models) - 1)
     check_whole("most", most, 1)
     changed = changed_films(*models)
     scores = [joined_scores(model) for model in models]

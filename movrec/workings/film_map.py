@@ -139,7 +139,7 @@ def film_map(recommender: FilmModel, *, random_state: int = 42) -> np.ndarray:
     manifest = recommender.manifest
     file = recommender.place / f"map-{manifest['version']}.safetensors"
     tag = {"made_for": f"build {manifest['build']}, seed {random_state}"}
-    places = _kept_map(file, tag, len(recommender.films))
+    places = _kept_map(file, tag, recommender.n_films)
     if places is not None:
         return places
     places = place_films(recommender.store.vectors("joined"), random_state)
@@ -334,7 +334,7 @@ class MapView(widgets.VBox):
         self._recommender = recommender
         self._places: np.ndarray | None = None
         self._class = f"movrec-map-{id(self)}"
-        self._asked = self._found = recommender.films.iloc[:0]
+        self._asked = self._found = recommender.films_of([])
         self._is_drawing = False
         self.drawing = LatestOnly()
         self.marks, self.ground = widgets.HTML(), widgets.HTML()
@@ -366,7 +366,7 @@ class MapView(widgets.VBox):
             return error
 
     def _wait(self) -> None:
-        n_films = f"{len(self._recommender.films):,}"
+        n_films = f"{self._recommender.n_films:,}"
         self.marks.value = status_html(
             f"Drawing a map of {n_films} films. The first time that takes some ten seconds; "
             "then it is kept with the model.",

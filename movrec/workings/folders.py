@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -267,21 +267,35 @@ def _write_jsonl(table: pd.DataFrame, path: Path) -> None:
     table.to_json(path, orient="records", lines=True, force_ascii=False)
 
 
+def _write_parquet(parts: Iterable[pd.DataFrame], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    writer = None
+    for part in parts:
+        rows = pa.Table.from_pandas(part, preserve_index=False)
+        writer = writer or pyarrow.parquet.ParquetWriter(path, rows.schema)
+        writer.write_table(rows)
+    if writer is not None:
+        writer.close()
+
+
 _TABLE_WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
     ".csv": lambda table, path: table.to_csv(path, index=False),
     ".csv.gz": lambda table, path: table.to_csv(path, index=False, compression="gzip"),
-    ".parquet": lambda table, path: table.to_parquet(path, index=False),
+    ".parquet": lambda table, path: _write_parquet([table], path),
     ".jsonl": _write_jsonl,
 }
 
 
-def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
+def write_table(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | os.PathLike[str]) -> Path:
     """Write CSV, Parquet or JSON lines, by the file's ending; a failure leaves nothing behind.
 
     Parameters
     ----------
-    table : DataFrame
-        What to write; its index is left out.
+    table : DataFrame or iterable of DataFrame
+        What to write; its index is left out. Parts with the same columns become one table; Parquet
+        takes one after the other, so that not all of them are in memory.
     path : str or path
         Ends in ``.csv``, ``.csv.gz``, ``.parquet`` or ``.jsonl``.
 
@@ -310,7 +324,12 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
         )
     try:
         with write_file(path) as part:
-            _TABLE_WRITERS[ending](table, part)
+            if isinstance(table, pd.DataFrame):
+                _TABLE_WRITERS[ending](table, part)
+            elif ending == ".parquet":
+                _write_parquet(table, part)
+            else:
+                _TABLE_WRITERS[ending](pd.concat(table, ignore_index=True), part)
     except OSError as error:
         raise ParameterError(
             f"{path} cannot be written ({first_line(error)}): choose another place."

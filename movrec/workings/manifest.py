@@ -10,7 +10,9 @@ import json
 import os
 import re
 import stat
+import threading
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,9 @@ from .locks import locked
 from .places import reason, whole_file
 
 # %% auto #0
-__all__ = ['MODEL_FORMAT', 'MANIFEST', 'PARTS', 'TABLE', 'entries_below', 'lock_model', 'check_replaceable', 'write_manifest',
-           'parse_manifest', 'read_manifest', 'newer_files', 'drop_newer', 'settle_table']
+__all__ = ['MODEL_FORMAT', 'MANIFEST', 'PARTS', 'TABLE', 'Check', 'CHECKED_AT_ONCE', 'entries_below', 'lock_model',
+           'check_replaceable', 'write_manifest', 'parse_manifest', 'LaterChecks', 'read_manifest', 'newer_files',
+           'drop_newer', 'settle_table']
 
 # %% ../../nbs/workings/00_manifest.ipynb #man-entries
 MODEL_FORMAT = 5
@@ -34,7 +37,7 @@ TABLE = "films.lance"
 _LARGEST_MANIFEST = 64 * 2**20  # bytes
 _LOCK = ".lock"
 _HINT = f"{TABLE}/_versions/latest_version_hint.json"  # where to look first; it lists nothing
-_TABLE_PLACES = ("data", "_versions", "_transactions", "_indices", "_deletions")
+_TABLE_PLACES = ("data", "_versions", "_transactions", "_indices", "_deletions", "_titles")
 _LITTER = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.directory|\.nfs[0-9a-f]+")
 
 
@@ -253,6 +256,26 @@ def _are_files(value: Any) -> bool:
         for name, entry in value.items()
     )
 
+
+def _is_index(value: Any) -> bool:
+    """Whether it can be how films are looked up; see `movrec.workings.index.SearchIndex`."""
+    if value is None:
+        return True
+    numbers = ("partitions", "sub_vectors", "nprobes", "refine_factor", "films", "queries")
+    return (
+        isinstance(value, dict)
+        and set(value) == {"kind", "recall", *numbers}
+        and value["kind"] in {"exact", "ivf_pq"}
+        and all(_is_whole(value[name], 0, 2**31) for name in numbers)
+        and value["nprobes"] > 0 < value["refine_factor"] <= 1000
+        and isinstance(value["recall"], dict)
+        and all(_is_plain(name) and _is_share(share) for name, share in value["recall"].items())
+    )
+
+
+def _is_share(value: Any) -> bool:
+    return type(value) in {int, float} and 0 <= value <= 1
+
 # %% ../../nbs/workings/00_manifest.ipynb #man-checks
 _SCHEMA = {
     "movrec": _is_plain,
@@ -274,10 +297,17 @@ _SCHEMA = {
     "added": lambda value: value is None or _is_whole(value),
     "sources": _are_sources,
     "history": is_history,
+    "index": _is_index,
 }
 
 
-_OPTIONAL: dict[str, Any] = {"added": None, "train_size": None, "sources": [], "history": []}
+_OPTIONAL: dict[str, Any] = {
+    "added": None,
+    "train_size": None,
+    "sources": [],
+    "history": [],
+    "index": None,
+}
 
 
 def _newest_version(files: dict[str, Any]) -> int | None:
@@ -358,7 +388,7 @@ def parse_manifest(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder / MANIFEST} cannot be read ({reason(error)}).") from error
     return _parsed(folder, content)
 
-# %% ../../nbs/workings/00_manifest.ipynb #man-read-code
+# %% ../../nbs/workings/00_manifest.ipynb #man-later
 def _check_file(path: Path, found: os.stat_result | None, size: int, checksum: str | None) -> None:
     try:
         if found is None:
@@ -376,7 +406,56 @@ def _check_file(path: Path, found: os.stat_result | None, size: int, checksum: s
     raise ModelError(f"{path} {problem}: copy the model folder again, or build the model again.")
 
 
-def read_manifest(folder: Path, *, with_old: bool = False) -> dict[str, Any]:
+Check = tuple[Path, os.stat_result | None, int, str]
+CHECKED_AT_ONCE = 512 * 2**20  # bytes of a model that are read before it opens
+
+
+class LaterChecks:
+    """Checksums of files that are read while a model answers already.
+
+    Examples
+    --------
+    >>> checks = LaterChecks()
+    >>> checks.take([])
+    >>> checks.wait()
+    """
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._error: ModelError | None = None
+
+    def take(self, checks: list[Check]) -> None:
+        """Begin to read files, in a thread of its own."""
+        if checks:
+            self._thread = threading.Thread(target=self._read, args=(checks,), daemon=True)
+            self._thread.start()
+
+    def _read(self, checks: list[Check]) -> None:
+        try:
+            for check in checks:
+                _check_file(*check)
+        except ModelError as error:
+            self._error = error
+
+    def tell(self) -> None:
+        """Raise `ModelError` where a file has turned out to be damaged."""
+        if self._error is not None:
+            raise self._error
+
+    def wait(self) -> None:
+        """Wait until all is read, then `tell`."""
+        if self._thread is not None:
+            self._thread.join()
+        self.tell()
+
+
+def _name(folder: Path, check: Check) -> str:
+    return check[0].relative_to(folder).as_posix()
+
+# %% ../../nbs/workings/00_manifest.ipynb #man-read-code
+def read_manifest(
+    folder: Path, *, with_old: bool = False, later: LaterChecks | None = None
+) -> dict[str, Any]:
     """Return the manifest of a model folder whose files are all as they were written.
 
     Parameters
@@ -385,6 +464,8 @@ def read_manifest(folder: Path, *, with_old: bool = False) -> dict[str, Any]:
         The model folder.
     with_old : bool, default False
         Read the files of old versions, too; of those usually only the size is looked at.
+    later : LaterChecks, optional
+        Takes the checksums of what is too large to be read at once. Default: everything is read.
 
     Returns
     -------
@@ -406,9 +487,22 @@ def read_manifest(folder: Path, *, with_old: bool = False) -> dict[str, Any]:
     """
     manifest = parse_manifest(folder)
     found = dict(entries_below(folder))
-    for name, entry in manifest["files"].items():
-        checksum = entry["sha256"] if with_old or not entry.get("old") else None
-        _check_file(folder / name, found.get(name), entry["bytes"], checksum)
+    checks = [
+        (folder / name, found.get(name), entry["bytes"], entry["sha256"])
+        for name, entry in manifest["files"].items()
+    ]
+    for path, there, size, _ in checks:
+        _check_file(path, there, size, None)
+    read = [
+        one for one in checks if with_old or not manifest["files"][_name(folder, one)].get("old")
+    ]
+    read.sort(key=lambda check: check[2])
+    total = 0
+    now = [one for one in read if (total := total + one[2]) <= CHECKED_AT_ONCE or later is None]
+    with ThreadPoolExecutor(max_workers=2) as pool:  # hashing does not hold the others up
+        list(pool.map(lambda check: _check_file(*check), reversed(now)))
+    if later is not None:
+        later.take(read[len(now) :])
     for name in found:
         if name.startswith(f"{TABLE}/") and not _is_ours(name, set()):
             raise ModelError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -23,8 +24,8 @@ from movrec.workings.core import (
     ParameterError,
     QueryError,
     is_whole,
-    quoted,
 )
+from .film_rows import FilmIds, FrameRows, TableRows
 from .folders import load_part
 from movrec.workings.history import (
     KEPT_VERSIONS,
@@ -39,12 +40,14 @@ from movrec.workings.manifest import (
     read_manifest,
     settle_table,
 )
-from .parts import Parts, seen_of
+from .parts import LaterChecks, Parts, seen_of
 from .places import as_path, check_place, settle
+from .recall import in_words, index_of
 from .segments import missing_segmenter
 from .source_report import SourceReport
 from .text import DEFAULT_TEXT_FIELDS, Plot
-from .titles import TitleIndex
+from .title_file import placed_titles
+from .titles import Placed, TitleIndex
 from .words import WordWeights
 
 if TYPE_CHECKING:
@@ -79,6 +82,7 @@ def model_card(name: str, path: Path, manifest: dict[str, Any]) -> str:
         "read": ", ".join(manifest.get("text_fields") or ()),
         "with": "; ".join(SourceReport(table).line() for table in manifest.get("sources") or ()),
         "added since": f"{manifest['added']:,}" if manifest.get("added") else "",
+        "search": in_words(index_of(manifest)),
         "built": f"{manifest.get('created', 'not known')}, in {seconds:.0f} s",
         "by": f"movrec {manifest.get('movrec', '?')}, "
         + ", ".join(f"{package} {number}" for package, number in packages.items() if number),
@@ -96,21 +100,17 @@ _SHOWN_WHERE_KNOWN = ("revenue", "budget", "critics_score", "directors")
 
 
 class Catalogue:
-    """A film table in which films are found by title and by id.
+    """Films that are found by title and by id; none of it is read before it is needed.
 
     Parameters
     ----------
-    films : DataFrame
-        A film table.
+    films : DataFrame or TableRows
+        A film table, or the rows of one that lies on a disk.
 
     Attributes
     ----------
-    films : DataFrame
-        The film table.
-    shown : DataFrame
-        Of the film table, what is shown of a recommendation.
-    genres : list of str
-        Every genre of the catalogue, in alphabetical order.
+    n_films : int
+        How many films there are.
 
     Examples
     --------
@@ -119,32 +119,58 @@ class Catalogue:
     (862, True)
     """
 
-    def __init__(self, films: pd.DataFrame) -> None:
-        self.films = films
-        further = [
-            name for name in _SHOWN_WHERE_KNOWN if name in films and films[name].notna().any()
-        ]
-        self.shown = films[[name for name in [*RESULT_COLUMNS, *further] if name in films]]
-        self.genres = sorted({genre for genres in films["genres"] for genre in genres})
-        self._row_of = {int(film): row for row, film in enumerate(films["id"])}
-        self._titles = TitleIndex(films)
+    def __init__(self, films: pd.DataFrame | TableRows) -> None:
+        for name in ("genres", "shown_columns", "_titles"):
+            self.__dict__.pop(name, None)  # of another version
+        if isinstance(films, pd.DataFrame):
+            self._rows: FrameRows | TableRows = FrameRows(films)
+            self._ids = FilmIds(films["id"].to_numpy())
+        else:
+            self._rows, self._ids = films, films.ids
+        self.n_films = len(self._rows)
 
-    def films_of(self, ids: Sequence[int]) -> pd.DataFrame:
+    @property
+    def films(self) -> pd.DataFrame:
+        """The film table, read as a whole when it is first asked for."""
+        return self._rows.films
+
+    @property
+    def film_ids(self) -> np.ndarray:
+        """The ids of all films, in their order."""
+        return self._ids.ids
+
+    @cached_property
+    def genres(self) -> list[str]:
+        """Every genre of the catalogue, in alphabetical order."""
+        return self._rows.genres()
+
+    @cached_property
+    def shown_columns(self) -> list[str]:
+        """The columns that are shown of a recommendation."""
+        known = [name for name in _SHOWN_WHERE_KNOWN if self._rows.knows(name)]
+        there = self._rows.columns
+        return [name for name in [*RESULT_COLUMNS, *known] if name in there]
+
+    @cached_property
+    def _titles(self) -> TitleIndex:
+        return TitleIndex(self._rows, self._placed())
+
+    def _placed(self) -> list[Placed] | None:
+        """The keys of the titles, where they are made already."""
+        return None
+
+    def films_of(
+        self, ids: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """Return the rows of `films` with these ids, in this order; an unknown id is a `QueryError`."""
-        return self.films.iloc[self.rows_of(ids)]
+        return self._rows.take(self.rows_of(ids), columns)
 
     def rows_of(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the row numbers of the films with these ids; an unknown id is a `QueryError`."""
-        return np.array([self._row(int(film)) for film in ids], dtype=int)
-
-    def _row(self, film: int) -> int:
-        if film not in self._row_of:
-            message = f"No film with the id {quoted(film)} is in the catalogue."
-            raise QueryError(message, candidates=self.films.iloc[:0])
-        return self._row_of[film]
+        return self._ids.rows_of(ids)
 
     def __contains__(self, film: object) -> bool:
-        return film in self._row_of
+        return film in self._ids
 
     def find(self, query: str | int, *, year: int | None = None) -> pd.Series:
         """Return the one film that a title or an id means.
@@ -170,12 +196,12 @@ class Catalogue:
             `query` is neither text nor a whole number.
         """
         if is_whole(query):
-            return self.films.iloc[self._row(int(query))]
-        return self.films.iloc[self._titles.find(query, year)]  # type: ignore[arg-type]
+            return self.films_of([int(query)]).iloc[0]
+        return self._rows.take([self._titles.find(query, year)]).iloc[0]  # type: ignore[arg-type]
 
     def called(self, text: str) -> list[int]:
         """Return the ids of films that are called so, then of those whose titles begin so."""
-        return [int(film) for film in self.films["id"].iloc[self._titles.called(text)]]
+        return self._ids.ids[self._titles.called(text)].tolist()
 
     def suggest(self, text: str, n: int = 12) -> pd.DataFrame:
         """Return the films that best complete a title; see `TitleIndex.suggest`."""
@@ -201,9 +227,14 @@ def read_unless_replaced(path: Path, read: Callable[[tuple[int, ...] | None], M]
     raise AssertionError("the last try returns or raises")
 
 
-def _read_whole(path: Path, version: int | str | None = None) -> tuple[dict[str, Any], JoinedSpace]:
-    """Return the manifest and the space of a model folder, all of whose files have been checked."""
-    manifest = read_manifest(path, with_old=version is not None)
+def _read_whole(
+    path: Path, version: int | str | None, later: LaterChecks
+) -> tuple[dict[str, Any], JoinedSpace]:
+    """Return the manifest and the space of a model folder, all of whose files have been checked.
+
+    But for the largest ones, which `later` takes.
+    """
+    manifest = read_manifest(path, with_old=version is not None, later=later)
     missing = missing_segmenter(manifest["language"])
     if missing is not None:
         raise ModelError(f"The model in {path} {missing}.")
@@ -299,12 +330,19 @@ class OneVersion(Catalogue, Parts):
         ):
             version = manifest["version"]
             store = FilmStore.open(self.place, version, still_there=self.still_there)
+            store.index = index_of(manifest)
             check_table(store, manifest, self.space)
-            films = store.films()
-            if not films["id"].is_unique:
+            rows = TableRows(store)
+            if not rows.ids.unique:
                 raise ModelError(f"Two films in the table of {self.path} have one id.")
-            Catalogue.__init__(self, films)
-        self.store = store
+            Catalogue.__init__(self, rows)
+        self.store, self._table_rows = store, rows
+
+    def _placed(self) -> list[Placed]:
+        self.still_there()
+        files = self.manifest["files"].items()
+        looked_at = [name for name, entry in files if self.read_only or not entry.get("old")]
+        return placed_titles(self.place, self.manifest["version"], self._table_rows, looked_at)
 
     def catch_up(self) -> None:
         """Take in the films that others have added since; a replaced model is a `ModelError`."""
@@ -695,10 +733,12 @@ class FilmModel(LivingModel):
         been replaced says so. See docs/promises.md.
         """
         path = as_path(path, "The model folder").expanduser()
-        only = version is not None
-        return read_unless_replaced(
-            path, lambda seen: cls(path, *_read_whole(path, version), seen, read_only=only)
+        only, later = version is not None, LaterChecks()
+        model = read_unless_replaced(
+            path, lambda seen: cls(path, *_read_whole(path, version, later), seen, read_only=only)
         )
+        model.checks = later
+        return model
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The table, the networks and the word vectors stay where they are: the other process opens
@@ -708,7 +748,8 @@ class FilmModel(LivingModel):
 
     def __repr__(self) -> str:
         name = type(self).__name__
-        return f"{name}({str(self.path)!r}: {len(self.films):,} films, {len(self.genres)} genres)"
+        n_genres = self.manifest["genres"]
+        return f"{name}({str(self.path)!r}: {self.n_films:,} films, {n_genres} genres)"
 
     def _repr_html_(self) -> str:
         return model_card(type(self).__name__, self.path, self.manifest)

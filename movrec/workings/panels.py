@@ -237,7 +237,7 @@ class Screen(widgets.VBox):
 
     def fail(self, error: Exception) -> None:
         """Show what went wrong, and no films."""
-        nothing = self._recommender.films.iloc[:0]
+        nothing = self._recommender.films_of([])
         self.cards.show(nothing)
         self.genres.value = ""
         self.status.value = error_html(error)

@@ -22,7 +22,7 @@ from .embedder import load_embedder
 from .explain import WordReader
 from .forks import check_not_forked
 from .history import can_be_opened
-from .manifest import MANIFEST, parse_manifest
+from .manifest import MANIFEST, LaterChecks, parse_manifest
 from .places import real_place
 from .text import Plot, film_texts
 from .words import WordWeights
@@ -89,6 +89,8 @@ class Opened:
     ----------
     place : Path
         Where it really is: a link may lead elsewhere one day.
+    checks : LaterChecks
+        Files whose checksums are still looked at.
 
     Examples
     --------
@@ -100,9 +102,14 @@ class Opened:
     ) -> None:
         self.path, self.place, self.manifest = path, real_place(path), manifest
         self._seen = seen
+        self.checks = LaterChecks()
 
     def still_there(self) -> None:
-        """Raise `ModelError` where another model has taken the place of the one that was opened."""
+        """Raise `ModelError` where another model has taken the place of the one that was opened.
+
+        Or where one of its files, too large to be read before, has turned out to be damaged.
+        """
+        self.checks.tell()
         seen = seen_of(self.place)
         if seen is None or seen != self._seen:
             self._check_is_same()

@@ -15,7 +15,7 @@ from .core import ModelError, first_line
 from .folders import read_bytes
 
 # %% auto #0
-__all__ = ['TableVersion', 'table_version']
+__all__ = ['Fragments', 'TableVersion', 'table_version']
 
 # %% ../../nbs/workings/05_table_files.ipynb #tabf-04
 def _number(content: bytes, at: int) -> tuple[int, int]:
@@ -58,6 +58,9 @@ _FRAGMENTS, _VERSION, _INDEXES, _TRANSACTION = 2, 3, 6, 12
 _ENDINGS = {0: "arrow", 1: "bin"}
 
 
+Fragments = dict[int, list[str]]
+
+
 @dataclass(frozen=True)
 class TableVersion:
     """What a version of a table is made of.
@@ -68,25 +71,29 @@ class TableVersion:
         Its files, from the table's folder on.
     rows : int
         How many rows it has.
+    fragments : dict of int to list of str
+        The files with the rows of each of its fragments, by the fragment's number.
 
     Examples
     --------
-    >>> TableVersion(frozenset({"_versions/1.manifest"}), 0).rows
+    >>> TableVersion(frozenset({"_versions/1.manifest"}), 0, {}).rows
     0
     """
 
     names: frozenset[str]
     rows: int
+    fragments: Fragments
 
 
-def _fragment(content: bytes) -> tuple[set[str], int]:
-    """Return the files of a fragment, and its number of rows."""
+def _fragment(content: bytes) -> tuple[int, list[str], set[str], int]:
+    """Return a fragment's number, the files with its rows, all of its files, and its number of rows."""
     parts = _message(content)
     if not set(parts) <= {1, 2, 3, 4}:
         raise ValueError("a fragment has parts that are not known")
     files = [_message(file) for file in parts.get(2, [])]
     rows = parts.get(4, [0])[0]
-    names = {f"data/{file[1][0].decode()}" for file in files}
+    data = sorted(file[1][0].decode() for file in files)
+    names = {f"data/{name}" for name in data}
     for deleted in map(_message, parts.get(3, [])):
         of, read, file = parts.get(1, [0])[0], deleted.get(2, [0])[0], deleted.get(3, [0])[0]
         ending = _ENDINGS[deleted.get(1, [0])[0]]
@@ -95,7 +102,7 @@ def _fragment(content: bytes) -> tuple[set[str], int]:
         files.append(deleted)
     if any(7 in file for file in files):
         raise ValueError("a file lies elsewhere")
-    return names, rows
+    return parts.get(1, [0])[0], data, names, rows
 
 
 def _section(content: bytes, at: int) -> bytes:
@@ -140,9 +147,9 @@ def table_version(table: Path, version: int) -> TableVersion:
         parts = _message(_section(content, int.from_bytes(content[-16:-8], "little")))
         if parts[_VERSION] != [version]:
             raise ValueError("it is another version")
-        names, rows = {f"_versions/{file.name}"}, 0
+        names, rows, fragments = {f"_versions/{file.name}"}, 0, Fragments()
         for fragment in parts.get(_FRAGMENTS, []):
-            more, n = _fragment(fragment)
+            number, fragments[number], more, n = _fragment(fragment)
             names, rows = names | more, rows + n
         for name in parts.get(_TRANSACTION, []):
             names.add(f"_transactions/{name.decode()}")
@@ -155,4 +162,4 @@ def table_version(table: Path, version: int) -> TableVersion:
         raise ModelError(
             f"What version {version} of the film table is made of cannot be read ({first_line(error)})."
         ) from error
-    return TableVersion(frozenset(names), rows)
+    return TableVersion(frozenset(names), rows, fragments)

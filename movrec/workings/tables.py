@@ -633,21 +633,23 @@ def fact_table(recommender: "Recommender") -> "Table":
     """
     from rich.table import Table
 
+    from movrec.workings.recall import in_words, index_of
     from movrec.workings.source_report import SourceReport
 
     manifest = recommender.manifest
-    years = recommender.films["year"].dropna()
+    years = manifest["years"]
     stages = (f"{stage} {seconds:.0f} s" for stage, seconds in manifest["seconds"].items())
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column()
     table.add_row("model", f"{recommender.path} ({size_text(recommender.path)}, intact)")
-    table.add_row("films", f"{len(recommender.films):,}")
+    table.add_row("films", f"{recommender.n_films:,}")
     learned = manifest.get("train_size")
     if learned and learned < manifest["films"]:
         table.add_row("learned from", f"{learned:,} of them, by decade and genre")
-    table.add_row("years", f"{years.min()} to {years.max()}" if len(years) else "not known")
+    table.add_row("years", f"{years[0]} to {years[1]}" if years else "not known")
     table.add_row("genres", ", ".join(recommender.genres))
+    table.add_row("search", in_words(index_of(manifest)))
     table.add_row("read by the embedder", ", ".join(manifest["text_fields"]))
     for source in manifest.get("sources") or ():
         table.add_row("with", SourceReport(source).line())

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, groupby, islice
 
@@ -16,138 +16,163 @@ import numpy as np
 import pandas as pd
 
 from .core import ParameterError, QueryError, check_whole, quoted
+from .film_rows import FilmRows, as_rows
 from .limits import MOST_LISTED, MOST_TITLE, check_text
-from .matching import rows_by, title_heads
 from .numerals import disguised, joined_key, read_numbers
 from .text import has_article, normalize_title, plain_text
+from movrec.workings.title_parts import (
+    Begun,
+    MadeParts,
+    TitleParts,
+    film_names,
+    film_years,
+    series_key,
+    title_forms,
+)
 
 # %% auto #0
-__all__ = ['ALIKE', 'VERY_ALIKE', 'list_films', 'TitleKeys', 'Series', 'is_slip', 'Words', 'misspelled', 'Beginnings',
-           'NearSpellings', 'Meanings', 'TitleIndex']
-
-# %% ../../nbs/workings/06_titles.ipynb #d5d43a79
-def list_films(films: pd.DataFrame, most: int = 6) -> str:
-    """Return films as a list that stands in a sentence: title, year and id.
-
-    Examples
-    --------
-    >>> list_films(pd.DataFrame({"id": [949], "title": ["Heat"], "year": [1995]}))
-    'Heat (1995, id 949)'
-    """
-    shown = [
-        f"{film.title} ({'year unknown' if pd.isna(film.year) else int(film.year)}, id {film.id})"
-        for film in films.head(most).itertuples()
-    ]
-    if len(films) > most:
-        shown.append(f"{len(films) - most} more")
-    return ", ".join(shown)
+__all__ = ['ALIKE', 'VERY_ALIKE', 'Placed', 'TitleKeys', 'Series', 'is_slip', 'Words', 'misspelled', 'Beginnings',
+           'NearSpellings', 'Meanings', 'list_films', 'TitleIndex']
 
 # %% ../../nbs/workings/06_titles.ipynb #857bfa4d
-class TitleKeys:
-    """The rows of a film table by the keys of their titles.
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """The titles of some films of a catalogue.
 
     Parameters
     ----------
-    films : DataFrame
-        A film table; `title`, and `original_title` and `other_titles` where they are there, are read.
-
-    Attributes
-    ----------
-    names : list of (str, int)
-        Every title and the row that it belongs to.
-    levels : list of dict of str to list of int
-        Rows by the title as written, in plain letters, and reduced to its words.
-    keys : list of str
-        The titles reduced to their words.
-    votes : ndarray of shape (n,)
-        The vote count of each film, 0 where it is not known.
-    numbered, joined, heads : dict of str to list of int
-        Rows by `read_numbers`, by `joined_key`, and by the joined key of a title without subtitle.
-    by_letter : dict of str to list of str
-        The keys of `numbered` by their first letter.
+    parts : TitleParts
+        Their keys.
+    rows : ndarray of int, optional
+        The row of each film in the catalogue, -1 for one that is no longer there; default: as they are.
 
     Examples
     --------
-    >>> TitleKeys(pd.DataFrame({"title": ["The Matrix", "Amélie"]})).keys
-    ['matrix', 'amelie']
+    >>> placed = Placed(MadeParts(pd.DataFrame({"title": ["Heat", "Alien"]})), np.array([-1, 7]))
+    >>> placed.rows_of("reduced", "alien"), placed.rows_of("reduced", "heat")
+    ([7], [])
     """
 
-    def __init__(self, films: pd.DataFrame) -> None:
-        self._columns = [films[name] for name in ("title", "original_title") if name in films]
-        self.names = [
-            (title, row)
-            for column in self._columns
-            for row, title in enumerate(column)
-            if isinstance(title, str) and title
-        ]
-        self._others = dict(enumerate(films.get("other_titles", [])))
-        more = ((name, row) for row, names in self._others.items() for name in names)
-        self.names = list(dict.fromkeys([*self.names, *more]))
-        self._reduced = [normalize_title(name) for name, _ in self.names]
-        plain = ((plain_text(name), row) for name, row in self.names)
-        reduced = ((key, row) for key, (_, row) in zip(self._reduced, self.names))
-        self.levels = [rows_by(self.names), rows_by(plain), rows_by(reduced)]
-        self.keys = list(self.levels[2])
-        votes = films["vote_count"].fillna(0) if "vote_count" in films else [0] * len(films)
-        self.votes = np.asarray(votes, dtype=float)
+    parts: TitleParts
+    rows: np.ndarray | None = None
+
+    def rows_of(self, name: str, key: str) -> list[int]:
+        """Return the rows of a key in one of the tables."""
+        return self._here(self.parts.table(name).rows(key))
+
+    def begun(self, name: str, beginning: str) -> list[int]:
+        """Return the rows of all keys of a table that begin so."""
+        return self._here(self.parts.table(name).begun(beginning))
+
+    def _here(self, rows: list[int]) -> list[int]:
+        if self.rows is None or not rows:
+            return rows
+        return [row for row in self.rows[rows].tolist() if row >= 0]
+
+    def starts(self, beginning: str) -> Begun:
+        """Return the rows of titles with a word that begins so; see `WordStarts.begun`."""
+        rows, tiers = self.parts.starts.begun(beginning)
+        if self.rows is None:
+            return rows, tiers
+        placed = self.rows[rows]
+        return placed[placed >= 0], tiers[placed >= 0]
+
+    def like(self, typed: str, allowed: int) -> list[str]:
+        """Return the keys of about the same length that have the same first letter."""
+        table, lengths = self.parts.table("numbered"), self.parts.lengths
+        low, high = table.span(typed[0])
+        near = low + np.flatnonzero(np.abs(lengths[low:high] - len(typed)) <= allowed)
+        return [table.key(number) for number in near[np.argsort(table.first[near])].tolist()]
+
+# %% ../../nbs/workings/06_titles.ipynb #titlekeys2
+class TitleKeys:
+    """The rows of a catalogue by the keys of their titles.
+
+    Parameters
+    ----------
+    films : DataFrame or FilmRows
+        A film table; `title`, and `original_title` and `other_titles` where they are there, are read.
+    placed : sequence of Placed, optional
+        The keys of its titles; default: made of `films`, a DataFrame then.
+
+    Examples
+    --------
+    >>> TitleKeys(pd.DataFrame({"title": ["The Matrix", "Amélie"]})).rows("reduced", "amelie")
+    [1]
+    """
+
+    def __init__(
+        self, films: pd.DataFrame | FilmRows, placed: Sequence[Placed] | None = None
+    ) -> None:
+        self.films = as_rows(films)
+        if placed is None:
+            whole = films if isinstance(films, pd.DataFrame) else films.take(range(len(films)))
+            placed = [Placed(MadeParts(whole))]
+        self.placed = list(placed)
+
+    def rows(self, name: str, key: str) -> list[int]:
+        """Return the rows of a key in one of the tables."""
+        found = [placed.rows_of(name, key) for placed in self.placed]
+        return found[0] if len(found) == 1 else sorted(set(chain(*found)))
+
+    def begun(self, name: str, beginning: str) -> list[int]:
+        """Return the rows of all keys of a table that begin so."""
+        found = [placed.begun(name, beginning) for placed in self.placed]
+        return found[0] if len(found) == 1 else sorted(set(chain(*found)))
 
     @cached_property
-    def numbered(self) -> dict[str, list[int]]:
-        names = zip(self._reduced, self.names)
-        return rows_by((read_numbers(name, key), row) for key, (name, row) in names)
+    def votes(self) -> np.ndarray:
+        """The vote count of each film, 0 where it is not known."""
+        votes = np.zeros(len(self.films), dtype=np.float32)
+        for placed in self.placed:
+            if placed.rows is None:
+                return placed.parts.votes
+            there = placed.rows >= 0
+            votes[placed.rows[there]] = placed.parts.votes[there]
+        return votes
 
     @cached_property
-    def joined(self) -> dict[str, list[int]]:
-        rows = ((key.replace(" ", ""), row) for key, rows in self.numbered.items() for row in rows)
-        return rows_by(rows)
-
-    @cached_property
-    def by_letter(self) -> defaultdict[str, list[str]]:
-        keys = defaultdict(list)
-        for key in self.numbered:
-            keys[key[0]].append(key)
-        return keys
-
-    @cached_property
-    def heads(self) -> dict[str, list[int]]:
-        return rows_by(
-            (joined_key(head), row) for name, row in self.names for head in title_heads(name)
-        )
-
-    @cached_property
-    def _disguised(self) -> list[tuple[re.Pattern[str], list[int]]]:
-        patterns = ((disguised(key), rows) for key, rows in self.numbered.items())
-        return [(pattern, rows) for pattern, rows in patterns if pattern is not None]
+    def _disguised(self) -> list[tuple[re.Pattern[str], str]]:
+        tables = [(p.parts.table("numbered"), p.parts.disguised.tolist()) for p in self.placed]
+        keys = [table.key(number) for table, numbers in tables for number in numbers]
+        patterns = ((disguised(key), key) for key in dict.fromkeys(keys))
+        return [(pattern, key) for pattern, key in patterns if pattern is not None]
 
     def exact(self, title: str) -> list[int]:
         """Return the rows of the first level that has the title."""
-        for level, key in zip(self.levels, (title, plain_text(title), normalize_title(title))):
-            if key in level:
-                return self._as_typed(title, level[key])
+        keys = (title, plain_text(title), normalize_title(title))
+        for level, key in zip(("written", "plain", "reduced"), keys):
+            if rows := self.rows(level, key):
+                return self._as_typed(title, rows)
         return []
 
     def spelled_otherwise(self, title: str) -> list[int]:
         """Return the rows of titles that differ in how a number is written or words are joined."""
-        rows = self.joined.get(joined_key(title), [])
+        rows = self.rows("joined", joined_key(title))
         letters = normalize_title(title).replace(" ", "")
-        found = (of for pattern, of in self._disguised if pattern.fullmatch(letters))
+        keys = [key for pattern, key in self._disguised if pattern.fullmatch(letters)]
+        found = (self.rows("numbered", key) for key in keys)
         return self._as_typed(title, list(dict.fromkeys(chain(rows, *found))))
 
     def without_subtitle(self, title: str) -> list[int]:
         """Return the rows of titles that are the title and a subtitle."""
-        return self._as_typed(title, self.heads.get(joined_key(title), []))
+        return self._as_typed(title, self.rows("heads", joined_key(title)))
+
+    def names_of(self, rows: Sequence[int]) -> dict[int, list[str]]:
+        """Return all titles of some films."""
+        names: dict[int, list[str]] = {row: [] for row in rows}
+        if rows:
+            for name, place in film_names(self.films.take(rows)):
+                names[rows[place]].append(name)
+        return names
 
     def _as_typed(self, title: str, rows: list[int]) -> list[int]:
-        if " " in normalize_title(title) or not has_article(title):
+        if not rows or " " in normalize_title(title) or not has_article(title):
             return rows
-        names = {row: [column.iloc[row] for column in self._columns] for row in rows}
-        names = {row: [*known, *self._others.get(row, ())] for row, known in names.items()}
-        return [row for row in rows if any(has_article(str(name)) for name in names[row])]
+        names = self.names_of(rows)
+        return [row for row in rows if any(map(has_article, names[row]))]
 
 # %% ../../nbs/workings/06_titles.ipynb #e3a98e85
-_SERIES_WORDS = re.compile(
-    r"(?i)[(\[].{0,200}?[)\]]|\b(?:collection|trilogy|series|saga|anthology|franchise)\b"
-)
 _MOST_PARTS = 50  # a higher number in a title counts no films: Blade Runner 2049
 
 
@@ -156,42 +181,45 @@ class Series:
 
     Parameters
     ----------
-    films : DataFrame
-        A film table; without `collection` and `year` there are no series.
     keys : TitleKeys
-        Their titles.
+        The titles of a catalogue; without `collection` and `year` there are no series.
 
     Examples
     --------
     >>> films = pd.DataFrame({"title": ["Alien", "Aliens"], "year": [1979, 1986]})
     >>> films["collection"] = "Alien Collection"
-    >>> Series(films, TitleKeys(films)).part("alien 2")
+    >>> Series(TitleKeys(films)).part("alien 2")
     ([1], True)
     """
 
-    def __init__(self, films: pd.DataFrame, keys: TitleKeys) -> None:
+    def __init__(self, keys: TitleKeys) -> None:
         self._keys = keys
-        self._names: dict[int, set[str]] = {}
-        self._years: list[float] = []
-        self._series: list[list[int]] = []
-        self._called: dict[str, list[int]] = {}
-        if {"collection", "year"} <= set(films):
-            self._years = films["year"].astype("Float64").to_numpy(float, na_value=np.nan).tolist()
-            named = films["collection"].reset_index(drop=True).dropna()
-            self._collect(named.groupby(named).groups)
 
-    def _collect(self, groups: dict[str, Sequence[int]]) -> None:
-        in_series = {int(row) for rows in groups.values() for row in rows}
-        for name, row in self._keys.names:
-            if row in in_series:
-                forms = map(joined_key, (name, *title_heads(name)))
-                self._names.setdefault(row, set()).update(forms)
-        called = []
-        for number, (collection, rows) in enumerate(groups.items()):
-            self._series.append(sorted(map(int, rows), key=lambda row: (self._years[row], row)))
-            called.append((joined_key(_SERIES_WORDS.sub(" ", str(collection))), number))
-            called += [(name, number) for name in self._names.get(self._series[-1][0], ())]
-        self._called = rows_by(called)
+    def _called(self, base: str) -> list[list[int]]:
+        """Return the films of the series that are called so, each series by its years."""
+        names: dict[str, None] = {}
+        for placed in self._keys.placed:
+            collections = placed.parts.table("collections")
+            for number in placed.parts.table("called").rows(base):
+                names[collections.key(number)] = None
+        called = {name: self._by_years(self._keys.rows("collections", name)) for name in names}
+        return [rows for name, rows in called.items() if self._is_called(base, name, rows)]
+
+    def _is_called(self, base: str, name: str, rows: list[int]) -> bool:
+        """Whether a series is called so, or its first film is: not the first of those that were added."""
+        if len(self._keys.placed) == 1 or base == series_key(name):
+            return True
+        first = self._keys.names_of(rows[:1])
+        return any(base in title_forms(title) for titles in first.values() for title in titles)
+
+    def _by_years(self, rows: list[int]) -> list[int]:
+        if len(self._keys.placed) == 1:
+            return rows  # as they are kept
+        years = dict(zip(rows, self._years(rows)))
+        return sorted(rows, key=lambda row: (years[row], row))
+
+    def _years(self, rows: Sequence[int]) -> list[float]:
+        return film_years(self._keys.films.take(rows)) if rows else []
 
     def part(self, title: str) -> tuple[list[int], bool]:
         """Return the rows that a series and a number mean, and whether that is certain.
@@ -202,7 +230,7 @@ class Series:
         base = "".join(words)
         if not base or not last.isdecimal() or not 1 <= int(last) <= _MOST_PARTS:
             return [], False
-        meant = [self._series[number] for number in self._called.get(base, [])]
+        meant = [rows for rows in self._called(base) if rows]
         meant.sort(key=len, reverse=True)
         if len(meant) == 1 and self._is_certain(words, int(last), meant[0]):
             return [meant[0][int(last) - 1]], True
@@ -211,27 +239,29 @@ class Series:
 
     def _is_certain(self, words: list[str], part: int, rows: list[int]) -> bool:
         """Whether the films in order of their years are the parts of the series as they are counted."""
-        if part > len(rows) or not all(self._years[row] > 0 for row in rows):
+        years = self._years(rows)
+        if part > len(rows) or not all(year > 0 for year in years):
             return False
         base, left_out = "".join(words), self._left_out(" ".join(words), rows)
-        if any(not self._years[row] > self._years[rows[part - 1]] for row in left_out):
+        if any(not year > years[part - 1] for year in self._years(left_out)):
             return False
-        years = [self._years[row] for row in rows[max(part - 2, 0) : part + 1]]
-        plain_name_again = any(row in self._keys.joined.get(base, []) for row in rows[1:part])
+        around = years[max(part - 2, 0) : part + 1]
+        plain_name = self._keys.rows("joined", base)
+        names = self._keys.names_of(rows)
+        said = [self._says(base, names[row]) for row in rows]
         return (
-            len(set(years)) == len(years)
-            and not plain_name_again
-            and all(self._says(base, row) in (None, place) for place, row in enumerate(rows, 1))
+            len(set(around)) == len(around)
+            and not any(row in plain_name for row in rows[1:part])
+            and all(number in (None, place) for place, number in enumerate(said, 1))
         )
 
     def _left_out(self, base: str, rows: list[int]) -> list[int]:
         """Return the films that are not in a series and whose titles begin with its name and go on."""
-        begun = (of for key, of in self._keys.numbered.items() if key.startswith(base + " "))
-        return [row for of in begun for row in of if row not in rows]
+        return [row for row in self._keys.begun("numbered", base + " ") if row not in rows]
 
-    def _says(self, base: str, row: int) -> int | None:
+    def _says(self, base: str, names: Iterable[str]) -> int | None:
         """Return the number behind the series' name in a title: 2 for Die Hard 2."""
-        for name in self._names.get(row, ()):
+        for name in set().union(*map(title_forms, names)):
             number = name.removeprefix(base)
             if name.startswith(base) and number.isdecimal() and int(number) <= _MOST_PARTS:
                 return int(number)
@@ -278,34 +308,25 @@ def is_slip(typed: str, meant: str, *, sure: bool = False) -> bool:
 class Words:
     """The words that a catalogue uses, in its titles and its overviews.
 
+    Parameters
+    ----------
+    keys : TitleKeys
+        The titles of a catalogue.
+
     Examples
     --------
-    >>> "night" in Words(pd.DataFrame({"title": ["Heat"], "overview": ["A long night."]}))
+    >>> "night" in Words(TitleKeys(pd.DataFrame({"title": ["Heat"], "overview": ["A long night."]})))
     True
     """
 
-    def __init__(self, films: pd.DataFrame) -> None:
-        columns = ("title", "original_title", "overview")
-        self._columns = [films[name] for name in columns if name in films]
+    def __init__(self, keys: TitleKeys) -> None:
+        self._keys = keys
 
-    @cached_property
-    def _text(self) -> bytes:
-        texts = (text for column in self._columns for text in column if isinstance(text, str))
-        return "\n".join(texts).encode().lower()
-
-    def __contains__(self, word: str) -> bool:
-        # To look for one word is quicker than to collect all: it is asked once an error.
-        wanted, text = word.encode(), self._text
-        at = text.find(wanted)
-        while at >= 0:
-            around = text[max(at - 1, 0) : at] + text[at + len(wanted) : at + len(wanted) + 1]
-            if not any(chr(sign).isalnum() for sign in around):
-                return True
-            at = text.find(wanted, at + 1)
-        return False
+    def __contains__(self, word: object) -> bool:
+        return any(placed.parts.has_word(str(word)) for placed in self._keys.placed)
 
 
-def _is_misspelled(typed: str, title: str, words: Words | None) -> bool:
+def _is_misspelled(typed: str, title: str, words: Container[str] | None) -> bool:
     """Whether a title was typed with nothing but slips; both with their numbers read."""
     pairs = list(zip(typed.split(), title.split()))
     if typed.count(" ") != title.count(" "):
@@ -327,7 +348,7 @@ def _keeps_letters(typed: str, meant: str) -> bool:
     return len(typed) != len(meant) or sorted(typed) == sorted(meant)
 
 # %% ../../nbs/workings/06_titles.ipynb #5f3ed9c4
-def misspelled(key: str, keys: TitleKeys, words: Words | None = None) -> list[int]:
+def misspelled(key: str, keys: TitleKeys, words: Container[str] | None = None) -> list[int]:
     """Return the rows of the one title that was clearly typed with an error or two.
 
     Parameters
@@ -357,7 +378,7 @@ def misspelled(key: str, keys: TitleKeys, words: Words | None = None) -> list[in
     allowed = 0 if len(key) <= 3 else 1 if len(key) <= 7 else 2
     if not allowed:
         return []
-    alike = [key for key in keys.by_letter[typed[0]] if abs(len(key) - len(typed)) <= allowed]
+    alike = list(dict.fromkeys(chain(*(part.like(typed, allowed) for part in keys.placed))))
     near = extract(typed, alike, scorer=OSA.distance, score_cutoff=allowed, limit=20)
     numbers = re.findall(r"\d+", typed)
     close = [(k, distance) for k, distance, _ in near if re.findall(r"\d+", k) == numbers]
@@ -365,7 +386,7 @@ def misspelled(key: str, keys: TitleKeys, words: Words | None = None) -> list[in
     nearest = [k for k, distance in close if distance == best]
     if best == 0 or len(nearest) != 1 or not _is_misspelled(typed, nearest[0], words):
         return []
-    return keys.numbered[nearest[0]]
+    return keys.rows("numbered", nearest[0])
 
 # %% ../../nbs/workings/06_titles.ipynb #db83aa4e
 class Beginnings:
@@ -387,55 +408,20 @@ class Beginnings:
         self._keys = keys
 
     def rows(self, text: str, n: int) -> list[int]:
-        """Return up to n rows, the best first."""
+        """Return up to n rows, the best first: the very title, its beginning, that of a word."""
         keys = dict.fromkeys([normalize_title(text), read_numbers(text), joined_key(text)])
-        found = [self._begun(key, also) for also, key in enumerate(keys) if key]
+        found = [
+            (rows, tiers + 0.1 * also)  # a little less than what was typed: another reading of it
+            for also, key in enumerate(keys)
+            for rows, tiers in (placed.starts(key) for placed in self._keys.placed if key)
+        ]
         if not found:
             return []
         rows, tier = (np.concatenate(parts) for parts in zip(*found))
         order = np.lexsort((rows, -self._keys.votes[rows], tier))
         return list(islice(dict.fromkeys(rows[order].tolist()), n))
 
-    @cached_property
-    def _starts(self) -> tuple[list[str], np.ndarray, np.ndarray]:
-        """Every title from each of its words on, in alphabetical order; its row; is it whole?"""
-        texts: list[str] = []
-        owners: list[tuple[int, bool]] = []
-        written = self._keys.levels[2]
-        read = {k: rows for k, rows in self._keys.numbered.items() if written.get(k) != rows}
-        joined = {k: rows for k, rows in self._keys.joined.items() if written.get(k) != rows}
-        for keys, parts in ((written, True), (read, True), (joined, False)):
-            for key, rows in keys.items():
-                spaces = [space.end() for space in re.finditer(" ", key)] if parts else []
-                for at in (0, *spaces):
-                    texts += [key[at:]] * len(rows)
-                    owners += [(row, at == 0) for row in rows]
-        order = sorted(range(len(texts)), key=texts.__getitem__)
-        rows, whole = np.array(owners, dtype=int).reshape(-1, 2)[order].T
-        return [texts[at] for at in order], rows, whole.astype(bool)
-
-    def _begun(self, key: str, also: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows, and for each 0 for the very title, 1 for its beginning, 2 for a word's.
-
-        A little more where it is also another reading of what was typed.
-        """
-        texts, rows, whole = self._starts
-        first = bisect_left(texts, key)
-        after = bisect_left(texts, key + "\U0010ffff", first)
-        complete = np.arange(first, after) < bisect_right(texts, key, first, after)
-        tier = np.where(whole[first:after], np.where(complete, 0, 1), 2)
-        return rows[first:after], tier + 0.1 * also
-
 # %% ../../nbs/workings/06_titles.ipynb #b37cb1b6
-def _letter_pairs(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return every two neighboring letters of some texts, as one number, and the text's number."""
-    padded = [f" {text} " for text in texts]
-    encoded = "".join(padded).encode("utf-32-le", "replace")
-    letters = np.frombuffer(encoded, dtype="<u4").astype(np.int64)
-    owners = np.repeat(np.arange(len(padded)), [len(text) for text in padded])
-    return letters[:-1] << 21 | letters[1:], owners[:-1]
-
-
 def _likeness(typed: str, title: str) -> float:
     """Return from 0 to 100 how well a title, its beginning or some of its words fit what was typed."""
     from rapidfuzz.fuzz import ratio, token_set_ratio, token_sort_ratio
@@ -470,36 +456,26 @@ class NearSpellings:
     def __init__(self, keys: TitleKeys) -> None:
         self._keys = keys
 
-    @cached_property
-    def _sorted_pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The letter pairs of all titles in order; whose each is; how many each title has."""
-        pairs, owners = _letter_pairs(self._keys.keys)
-        order = np.argsort(pairs, kind="stable")
-        sizes = np.bincount(owners, minlength=len(self._keys.keys))
-        return pairs[order], owners[order], sizes
-
     def rows(self, text: str, n: int, least: float = ALIKE) -> list[int]:
         """Return up to n rows, the most similar title first."""
         key = normalize_title(text)
         found = []
-        for candidate in self._likely(key) if key else []:
-            likeness = _likeness(key, candidate)
-            if likeness >= least:
-                rows = self._keys.levels[2][candidate]
-                found += [(-likeness, -self._keys.votes[row], row) for row in rows]
+        for placed in self._keys.placed if key else ():
+            for candidate in _likely(placed.parts, key):
+                likeness = _likeness(key, candidate)
+                if likeness >= least:
+                    rows = placed.rows_of("reduced", candidate)
+                    found += [(-likeness, -self._keys.votes[row], row) for row in rows]
         return [row for *_, row in sorted(found)[:n]]
 
-    def _likely(self, key: str) -> list[str]:
-        """Return the titles that share many letter pairs with the key: to compare all is slow."""
-        pairs, owners, sizes = self._sorted_pairs
-        wanted = np.unique(_letter_pairs([key])[0])
-        spans = zip(np.searchsorted(pairs, wanted), np.searchsorted(pairs, wanted, side="right"))
-        sharing = np.concatenate([owners[first:after] for first, after in spans])
-        shared = np.bincount(sharing, minlength=len(sizes))
-        # Half of it asks how much of the key is in a title, half how much the two have in common.
-        promise = shared / len(wanted) + 2 * shared / (len(wanted) + sizes)
-        best = np.argpartition(-promise, min(_COMPARED, len(promise) - 1))[:_COMPARED]
-        return [self._keys.keys[number] for number in np.sort(best)]
+
+def _likely(parts: TitleParts, key: str) -> list[str]:
+    """Return the titles that share many letter pairs with the key: to compare all is slow."""
+    promise, table = parts.pairs.promise(key), parts.table("reduced")
+    if len(promise) > _COMPARED:
+        best = np.argpartition(-promise, _COMPARED)[:_COMPARED]
+        return [table.key(number) for number in best.tolist()]
+    return [table.key(number) for number in range(len(promise))]
 
 # %% ../../nbs/workings/06_titles.ipynb #09ac2d84
 _TITLE_THEN_YEAR = re.compile(r"^(?P<title>.*\S)\s+(?P<year>(?:18|19|20)\d\d)\s*$")
@@ -510,27 +486,19 @@ class Meanings:
 
     Parameters
     ----------
-    films : DataFrame
-        A film table.
     keys : TitleKeys
-        Their titles.
+        The titles of a catalogue.
 
     Examples
     --------
     >>> films = pd.DataFrame({"title": ["Alien: Covenant", "Alien Nation"], "overview": ""})
-    >>> meanings = Meanings(films, TitleKeys(films))
+    >>> meanings = Meanings(TitleKeys(films))
     >>> meanings.named("alien"), meanings.named("alien covenant"), meanings.guessed("alein nation")
     (([0, 1], True), ([0], True), [1])
     """
 
-    def __init__(self, films: pd.DataFrame, keys: TitleKeys) -> None:
-        self._films = films
-        self._keys = keys
-        self._words = Words(films)
-
-    @cached_property
-    def _series(self) -> Series:
-        return Series(self._films, self._keys)
+    def __init__(self, keys: TitleKeys) -> None:
+        self._keys, self._words, self._series = keys, Words(keys), Series(keys)
 
     def named(self, title: str) -> tuple[list[int], bool]:
         """Return the rows of the films that are called so, in one way or another.
@@ -552,31 +520,47 @@ class Meanings:
         *words, last = read_numbers(title).split() or [""]
         if not words or not last.isdecimal():
             return []
-        base = " ".join(words)
-        return list(dict.fromkeys(self._keys.joined.get("".join(words), []) + self._longer(base)))
+        joined = self._keys.rows("joined", "".join(words))
+        return list(dict.fromkeys(joined + self._longer(" ".join(words))))
 
     def guessed(self, title: str) -> list[int]:
         """Return the rows of the film that was typed with errors; of none that others begin with."""
         key = normalize_title(title)
         rows = misspelled(key, self._keys, self._words)
-        begun = (of for k, of in self._keys.levels[2].items() if rows and k.startswith(key))
-        return rows if all(row in rows for of in begun for row in of) else []
+        begun = self._keys.begun("reduced", key) if rows else []
+        return rows if set(begun) <= set(rows) else []
 
     def _longer(self, title: str) -> list[int]:
         """Return the rows of the films whose title has these words and then others."""
-        begun = normalize_title(title) + " "
-        longer = (rows for key, rows in self._keys.levels[2].items() if key.startswith(begun))
-        return [row for rows in longer for row in rows]
+        return self._keys.begun("reduced", normalize_title(title) + " ")
 
     def _dated(self, title: str) -> list[int]:
         """Return the films of a title with its year behind it, without brackets: heat 1995."""
         match = _TITLE_THEN_YEAR.match(title)
-        if match is None or "year" not in self._films:
+        if match is None or "year" not in self._keys.films.columns:
             return []
         rows = self._keys.exact(match["title"])
-        return [row for row in rows if str(self._films["year"].iloc[row])[:4] == match["year"]]
+        years = self._keys.films.take(rows)["year"]
+        return [row for row, year in zip(rows, years) if str(year)[:4] == match["year"]]
 
 # %% ../../nbs/workings/06_titles.ipynb #3fc4256b
+def list_films(films: pd.DataFrame, most: int = 6) -> str:
+    """Return films as a list that stands in a sentence: title, year and id.
+
+    Examples
+    --------
+    >>> list_films(pd.DataFrame({"id": [949], "title": ["Heat"], "year": [1995]}))
+    'Heat (1995, id 949)'
+    """
+    shown = [
+        f"{film.title} ({'year unknown' if pd.isna(film.year) else int(film.year)}, id {film.id})"
+        for film in films.head(most).itertuples()
+    ]
+    if len(films) > most:
+        shown.append(f"{len(films) - most} more")
+    return ", ".join(shown)
+
+
 def _not_found(title: str, closest: pd.DataFrame) -> QueryError:
     message = f"No film called {quoted(title)} is in the catalogue"
     hint = list_films(closest)
@@ -585,16 +569,16 @@ def _not_found(title: str, closest: pd.DataFrame) -> QueryError:
 
 
 def _tell_apart(
-    title: str, films: pd.DataFrame, rows: list[int], year: int | None, certain: bool = True
+    title: str, films: FilmRows, rows: list[int], year: int | None, certain: bool = True
 ) -> int:
     """Return the one row that is meant, by its year where there are several."""
     chosen = rows
-    if year is not None and "year" in films:
-        years = films["year"].iloc[rows]
+    if year is not None and "year" in films.columns:
+        years = films.take(rows)["year"]
         chosen = [row for row, y in zip(rows, years) if pd.notna(y) and int(y) == year]
     if len(chosen) == 1 and (certain or year is not None):
         return chosen[0]
-    found = films.iloc[chosen or rows]
+    found = films.take(chosen or rows)
     if not chosen:
         called = f"No film called {quoted(title)} is from {year}"
         raise QueryError(f"{called}; the catalogue has {list_films(found)}.", candidates=found)
@@ -619,9 +603,11 @@ class TitleIndex:
 
     Parameters
     ----------
-    films : DataFrame
+    films : DataFrame or FilmRows
         A film table. `title`, and `original_title` and `other_titles` where they are there, can be
         looked up; `year`, `id` and `vote_count` tell films of one name apart; `collection` counts a series.
+    placed : sequence of Placed, optional
+        As for `TitleKeys`.
 
     Examples
     --------
@@ -630,10 +616,12 @@ class TitleIndex:
     0
     """
 
-    def __init__(self, films: pd.DataFrame) -> None:
-        self._films = films
-        self._keys = TitleKeys(films)
-        self._meanings = Meanings(films, self._keys)
+    def __init__(
+        self, films: pd.DataFrame | FilmRows, placed: Sequence[Placed] | None = None
+    ) -> None:
+        self._keys = TitleKeys(films, placed)
+        self._films = self._keys.films
+        self._meanings = Meanings(self._keys)
         self._beginnings = Beginnings(self._keys)
         self._near = NearSpellings(self._keys)
 
@@ -696,7 +684,7 @@ class TitleIndex:
         text = check_text("A title to complete", text, MOST_TITLE, blank=True)
         n = check_whole("n", n, 1, MOST_LISTED)
         rows, sure = self._dated(text, n) or self._completed(text, n)
-        films = self._films.iloc[rows]
+        films = self._films.take(rows)
         films.attrs = {"sure": sure}
         return films
 
@@ -705,11 +693,12 @@ class TitleIndex:
 
         Whole words count; among equals the film with more votes comes first.
         """
-        key, level, votes = normalize_title(text), self._keys.levels[2], self._keys.votes
-        longer = [rows for title, rows in level.items() if title.startswith(f"{key} ")]
-        found = (level.get(key, []), chain.from_iterable(longer))
+        key, votes = normalize_title(text), self._keys.votes
+        if not key:
+            return []
+        found = (self._keys.rows("reduced", key), self._keys.begun("reduced", f"{key} "))
         best = chain.from_iterable(sorted(rows, key=lambda row: -votes[row]) for rows in found)
-        return list(dict.fromkeys(best)) if key else []
+        return list(dict.fromkeys(best))
 
     def _completed(self, text: str, n: int) -> tuple[list[int], int]:
         """Return up to n rows, and how many of them are more than near spellings."""
@@ -730,10 +719,10 @@ class TitleIndex:
     def _dated(self, text: str, n: int) -> tuple[list[int], int] | None:
         """Return what completes a title that has its year behind it, or None where nothing does."""
         match = _TITLE_AND_YEAR.match(text)
-        if match is None or "year" not in self._films:
+        if match is None or "year" not in self._films.columns:
             return None
         rows, sure = self._completed(match["title"], max(n, 100))
-        years = self._films["year"].iloc[rows]
+        years = self._films.take(rows)["year"]
         of_year = [str(year)[:4] == match["year"] for year in years]
         found = [row for row, fits in zip(rows, of_year) if fits][:n]
         return (found, min(len(found), sum(of_year[:sure]))) if found else None

@@ -111,7 +111,6 @@ def understand(model: FilmModel, question: Question) -> Asked:
     >>> understand(recommender, Question(films=(862,))).genres
     ['Animation', 'Comedy', 'Family']
     """
-    nothing = model.films.iloc[:0]
     if question.films:
         films = model.films_of(question.films)
         liked, disliked = evidence_of_films(model, films), []
@@ -122,10 +121,10 @@ def understand(model: FilmModel, question: Question) -> Asked:
     elif question.plot is not None and not _by_words_alone(question):
         reading = model.read_plot(question.plot)
         evidence = evidence_of_reading(model, reading)
-        asked = Asked(evidence, nothing, sorted(reading.called[0]), reading)
+        asked = Asked(evidence, model.films_of([]), sorted(reading.called[0]), reading)
     else:
         text = " ".join([question.plot.title, question.plot.overview] if question.plot else [])
-        asked = Asked(evidence_of_words(model, text), nothing, [])
+        asked = Asked(evidence_of_words(model, text), model.films_of([]), [])
     if question.more or question.less:
         _check_known(model, "more", question.more)
         _check_known(model, "less", question.less)

@@ -113,7 +113,7 @@ def _delete(ids: DeletedIds, model: typed.Model = typed.DEFAULT_MODEL) -> None:
 
     recommender = Recommender.open(model)
     before, n = recommender.manifest["version"], recommender.delete(ids)
-    make_console().print(f"Deleted {_count(n)}: the model now has {len(recommender.films):,}.")
+    make_console().print(f"Deleted {_count(n)}: the model now has {recommender.n_films:,}.")
     say(f"To have them back: movrec restore {before}{typed.model_option(model)}")
 
 
@@ -180,7 +180,7 @@ def _restore(version: Which, model: typed.Model = typed.DEFAULT_MODEL) -> None:
 
     recommender = Recommender.open(model)
     number = recommender.restore(version)
-    films = _count(len(recommender.films))
+    films = _count(recommender.n_films)
     make_console().print(f"Version {number} is as {version} was: {films}.")
 
 # %% ../../nbs/workings/09_versions.ipynb #vers-diff
