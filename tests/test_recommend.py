@@ -1097,7 +1097,7 @@ def test_another_format(model_copy):
 @pytest.mark.parametrize("earlier", [1, 2, 3])
 def test_a_folder_of_an_earlier_format(model_copy, earlier):
     manifest = json.loads((model_copy / "manifest.json").read_text())
-    assert manifest["format"] == 4
+    assert manifest["format"] == 5
     (model_copy / "manifest.json").write_text(json.dumps({**manifest, "format": earlier}))
     with pytest.raises(ModelError) as caught:
         Recommender.open(model_copy)
