@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 # %% auto #0
-__all__ = ['MOST_EXACT', 'SearchIndex']
+__all__ = ['MOST_EXACT', 'SearchIndex', 'searched_column', 'searched_size', 'index_vectors']
 
 # %% ../../nbs/workings/05_index.ipynb #ix-04
 MOST_EXACT = 100_000  # films, of which all vectors are compared
@@ -99,3 +99,38 @@ class SearchIndex:
     def from_json(cls, said: Mapping[str, Any] | None) -> SearchIndex:
         """Return what a manifest says; every vector is compared where it says nothing."""
         return cls(**{each.name: said[each.name] for each in fields(cls)}) if said else cls()
+
+# %% ../../nbs/workings/05_index.ipynb #ix-table
+def searched_column(table: Any) -> str:
+    """Return the vectors by which candidates are looked up: the coarse ones, where there are any.
+
+    Examples
+    --------
+    >>> searched_column(recommender.store.table)
+    'coarse_vector'
+    """
+    return "coarse_vector" if "coarse_vector" in table.schema.names else "vector"
+
+
+def searched_size(table: Any) -> int:
+    """Return how many numbers these vectors have.
+
+    Examples
+    --------
+    >>> searched_size(recommender.store.table) % 8
+    0
+    """
+    return table.schema.field(searched_column(table)).type.list_size
+
+
+def index_vectors(table: Any, index: SearchIndex) -> None:
+    """Index these vectors, or index them anew.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from movrec.store import FilmStore
+    >>> store = FilmStore.create(".", films.head(9), np.eye(9), np.eye(9))
+    >>> index_vectors(store.table, SearchIndex())
+    """
+    table.create_index(searched_column(table), config=index.config())

@@ -56,10 +56,11 @@ if TYPE_CHECKING:
     from movrec.workings.terms import TermFeatures
 
 M = TypeVar("M")
+K = TypeVar("K", bound="FilmModel")
 
 # %% auto #0
-__all__ = ['M', 'model_card', 'Catalogue', 'read_unless_replaced', 'check_table', 'reopen', 'OneVersion', 'LivingModel',
-           'FilmModel']
+__all__ = ['M', 'K', 'model_card', 'Catalogue', 'read_unless_replaced', 'open_model', 'check_table', 'reopen', 'OneVersion',
+           'LivingModel', 'FilmModel']
 
 # %% ../../nbs/workings/06_model.ipynb #2a3d9c4d
 def model_card(name: str, path: Path, manifest: dict[str, Any]) -> str:
@@ -248,6 +249,22 @@ def _read_whole(
     if version is not None:
         manifest = at_version(manifest, find_version(manifest, version, path))
     return manifest, JoinedSpace.load(path / "space")
+
+
+def open_model(kind: type[K], path: Path, version: int | str | None = None) -> K:
+    """Return an open model; see `FilmModel.open`.
+
+    Examples
+    --------
+    >>> open_model(FilmModel, recommender.path).n_films
+    600
+    """
+    only, later = version is not None, LaterChecks()
+    model = read_unless_replaced(
+        path, lambda seen: kind(path, *_read_whole(path, version, later), seen, read_only=only)
+    )
+    model.checks = later
+    return model
 
 
 def check_table(store: FilmStore, manifest: dict[str, Any], space: JoinedSpace) -> None:
@@ -733,12 +750,7 @@ class FilmModel(LivingModel):
         been replaced says so. See docs/promises.md.
         """
         path = as_path(path, "The model folder").expanduser()
-        only, later = version is not None, LaterChecks()
-        model = read_unless_replaced(
-            path, lambda seen: cls(path, *_read_whole(path, version, later), seen, read_only=only)
-        )
-        model.checks = later
-        return model
+        return open_model(cls, path, version)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The table, the networks and the word vectors stay where they are: the other process opens

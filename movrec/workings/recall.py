@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..space import JoinedSpace
-from ..store import FilmStore, searched_size
+from ..store import FilmStore
 from .compared import as_matrix
 from .core import logger
 from .genres import genre_matrix
-from .index import SearchIndex
+from .index import SearchIndex, searched_size
 from .question import FilmFilter
 from .table_rows import columns_of, film_numbers, genres_there
 from .weights import PRESETS
