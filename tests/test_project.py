@@ -531,6 +531,7 @@ def test_the_metadata_is_that_of_settings_ini(distributions):
         "excel",
         "web",
         "ratings",
+        "ray",
         "segment",
         "sentence",
         "docs",
