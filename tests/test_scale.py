@@ -5,19 +5,29 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from movrec import CatalogueError, Doc2VecEmbedder, GenreClassifier, ModelError, ParameterError
-from movrec import Recommender
-from movrec.scale import build_in_pieces, build_on_ray
+from movrec import (
+    CatalogueError,
+    Doc2VecEmbedder,
+    GenreClassifier,
+    ModelError,
+    ParameterError,
+    Recommender,
+)
+from movrec.scale import (
+    build_in_pieces,
+    build_on_ray,
+    recommend_all_in_pieces,
+    recommend_all_on_ray,
+)
 from movrec.space import TextModel
 from movrec.workings import cluster as clusters
 from movrec.workings.cluster import Alone, has_ray, told
-from movrec.workings.pieces import PartRead, PartReader, Piece, part_files, pieces_of, read_piece
+from movrec.workings.pieces import PartRead, PartReader, part_files, pieces_of, read_piece
 from movrec.workings.work import Work
 
 with_ray = pytest.mark.skipif(
@@ -69,7 +79,9 @@ def assert_same(model, other):
     """The same films, vectors and recommendations."""
     pd.testing.assert_frame_equal(model.films, other.films)
     for space in ("joined", "document"):
-        np.testing.assert_allclose(model.store.vectors(space), other.store.vectors(space), atol=1e-6)
+        np.testing.assert_allclose(
+            model.store.vectors(space), other.store.vectors(space), atol=1e-6
+        )
     lists, others = model.recommend_all(10), other.recommend_all(10)
     pd.testing.assert_frame_equal(lists, others, atol=1e-6)
     same = ("films", "years", "genres", "blocks", "language", "text_fields", "train_size")
@@ -104,11 +116,11 @@ def test_pieces_make_the_model_that_one_go_makes(parts, in_one_go, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     found = {path.name for path in (tmp_path / "model").iterdir()}
     assert found == {path.name for path in in_one_go.path.iterdir()}
-    Recommender.open(tmp_path / "model").read_plot  # its checksums hold
     toy = model.recommend(model.films["id"].iloc[0])
     assert toy["id"].tolist() == in_one_go.recommend(in_one_go.films["id"].iloc[0])["id"].tolist()
 
 
+@pytest.mark.slow
 def test_a_film_table_will_do_and_the_size_of_pieces_does_not_matter(films, in_one_go, tmp_path):
     assert_same(build(films, tmp_path / "model", piece_size=1000), in_one_go)
 
@@ -126,6 +138,7 @@ def test_a_second_run_goes_on_where_the_first_stopped(parts, in_one_go, tmp_path
     assert [left.name for left in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.slow
 def test_another_plan_begins_anew(parts, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         build(parts, tmp_path / "model", Counting(most=0))
@@ -134,6 +147,7 @@ def test_another_plan_begins_anew(parts, tmp_path):
     assert crew.done.count("PartReader") == 3 and crew.done.count("PieceWriter") == 3
 
 
+@pytest.mark.slow
 def test_what_was_there_stays_until_the_new_model_is_whole(parts, films, tmp_path):
     path = tmp_path / "model"
     build(films.head(20), path)
@@ -146,6 +160,7 @@ def test_what_was_there_stays_until_the_new_model_is_whole(parts, films, tmp_pat
         build(parts, tmp_path / "mine")
 
 
+@pytest.mark.slow
 def test_a_lost_piece_is_written_anew(parts, in_one_go, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         build(parts, tmp_path / "model", Counting(most=5))
@@ -169,7 +184,12 @@ def test_a_film_of_two_parts_counts_once(films, tmp_path):
     files = part_files([tmp_path / "a.csv", tmp_path / "b.csv"])
     reads = [PartRead(**reader({"number": n, "path": str(path)})) for n, path in enumerate(files)]
     pieces = pieces_of(tmp_path, reads)
-    assert [(piece.first, piece.films) for piece in pieces] == [(0, 15), (15, 15), (30, 5), (35, 15)]
+    assert [(piece.first, piece.films) for piece in pieces] == [
+        (0, 15),
+        (15, 15),
+        (30, 5),
+        (35, 15),
+    ]
     together = pd.concat([piece.read() for piece in pieces])
     assert together["id"].tolist() == films["id"].tolist()[:50]
 
@@ -183,7 +203,10 @@ def test_rows_without_ids_are_numbered_on(films, tmp_path):
 
     reader = PartReader(str(tmp_path), 100, {})
     names = ("1.csv", "2.csv")
-    reads = [PartRead(**reader({"number": n, "path": str(tmp_path / name)})) for n, name in enumerate(names)]
+    reads = [
+        PartRead(**reader({"number": n, "path": str(tmp_path / name)}))
+        for n, name in enumerate(names)
+    ]
     ids = pd.concat([piece.read() for piece in pieces_of(tmp_path, reads)])["id"]
     assert ids.tolist() == read_movies(tmp_path / "whole.csv")["id"].tolist()
     mixed = [reads[0], PartRead([1], 1)]
@@ -206,6 +229,7 @@ def test_a_damaged_part_is_named(parts, tmp_path):
         build(tmp_path / "few.csv", tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_a_part_that_lacks_a_column_is_no_harm(films, tmp_path):
     kept = [name for name in ("id", "title", "overview", "genres") if name in films]
     films.head(40).to_csv(tmp_path / "1.csv", index=False)
@@ -296,10 +320,15 @@ def test_a_worker_that_dies_is_survived(two_processes, parts, in_one_go, tmp_pat
 
 @with_ray
 @pytest.mark.slow
-def test_the_cluster_goes_on_with_what_one_process_has_begun(two_processes, parts, in_one_go, tmp_path):
+def test_the_cluster_goes_on_with_what_one_process_has_begun(
+    two_processes, parts, in_one_go, tmp_path
+):
     with pytest.raises(KeyboardInterrupt):
         build(parts, tmp_path / "model", Counting(most=3))
-    written = {path.name: path.stat().st_mtime_ns for path in Work(tmp_path / ".model.begun.part").rows.iterdir()}
+    written = {
+        path.name: path.stat().st_mtime_ns
+        for path in Work(tmp_path / ".model.begun.part").rows.iterdir()
+    }
     assert len(written) == 4
     model = on_ray(parts, tmp_path / "model")
     assert_same(model, in_one_go)
@@ -327,3 +356,49 @@ def test_an_address_where_nobody_is_says_so(parts, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert "ParameterError: No Ray cluster answers at 127.0.0.1:9" in done.stderr
+
+
+@with_ray
+@pytest.mark.slow
+def test_two_processes_recommend_what_one_recommends(two_processes, in_one_go, tmp_path):
+    one = in_one_go.recommend_all(10)
+    lists = recommend_all_on_ray(
+        in_one_go, tmp_path / "lists", 10, films_at_a_time=30, progress=False
+    )
+    pd.testing.assert_frame_equal(pd.read_parquet(lists), one)
+
+
+# ---- the recommendations for all films -----------------------------------------------------------
+
+
+class Stopping(Alone):
+    """A crew that stops after so many files."""
+
+    def __init__(self, most):
+        self.most, self.done = most, 0
+
+    def each(self, make, given, things):
+        for one in super().each(make, given, things):
+            self.done += 1
+            if self.done > self.most:
+                raise KeyboardInterrupt
+            yield one
+
+
+def test_lists_in_pieces_are_those_of_one_go(small_recommender, tmp_path):
+    one = small_recommender.recommend_all(5)
+    how = {"films_at_a_time": 150, "progress": False}
+    with pytest.raises(KeyboardInterrupt):
+        recommend_all_in_pieces(small_recommender, tmp_path / "lists", 5, Stopping(1), **how)
+    assert not (tmp_path / "lists").exists()
+    crew = Stopping(100)
+    folder = recommend_all_in_pieces(small_recommender, tmp_path / "lists", 5, crew, **how)
+    assert crew.done == 2  # of four, two of which were done
+    pd.testing.assert_frame_equal(pd.read_parquet(folder), one)
+    assert [path.name for path in tmp_path.iterdir()] == ["lists"]
+
+
+def test_lists_go_into_no_folder_that_holds_something_else(small_recommender, tmp_path):
+    (tmp_path / "thesis.txt").write_text("words")
+    with pytest.raises(ParameterError, match=r"thesis\.txt"):
+        recommend_all_in_pieces(small_recommender, tmp_path, 5, progress=False)

@@ -48,7 +48,11 @@ def best_of_each(similarity: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray
 
 
 def rank_films(
-    films: pd.DataFrame, scores: Scores, k: int, among: np.ndarray | None = None
+    films: pd.DataFrame,
+    scores: Scores,
+    k: int,
+    among: np.ndarray | None = None,
+    asked: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Return the table of recommendations that similarities make.
 
@@ -62,6 +66,8 @@ def rank_films(
         Recommendations for each film, never the film itself.
     among : ndarray of int, optional
         Rows; only these are asked about and recommended.
+    asked : ndarray of int, optional
+        Rows; only these are asked about, without any change of what is recommended for them.
 
     Returns
     -------
@@ -76,9 +82,10 @@ def rank_films(
     """
     ids = films["id"].to_numpy()
     rows = np.arange(len(ids)) if among is None else among
+    asked = rows if asked is None else asked
     parts = []
-    for start in range(0, len(rows), _ROWS_AT_A_TIME):
-        block = rows[start : start + _ROWS_AT_A_TIME]
+    for start in range(0, len(asked), _ROWS_AT_A_TIME):
+        block = asked[start : start + _ROWS_AT_A_TIME]
         similarity = np.array(scores(block), dtype=np.float32)
         similarity[np.arange(len(block)), block] = -np.inf
         best, values = best_of_each(similarity if among is None else similarity[:, among], k)
