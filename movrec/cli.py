@@ -177,7 +177,13 @@ def _read_and_build(
     tables.print_ingest_report(films, console)
     films = add_sources(films, sources, progress=not quiet)
     tables.print_source_reports(films, console)
-    recommender = Recommender.build(films, out, progress=not quiet, **(built or {}))
+    return _told_of(
+        Recommender.build(films, out, progress=not quiet, **(built or {})), out, console
+    )
+
+
+def _told_of(recommender: "Recommender", out: str, console: "Console") -> "Recommender":
+    """Print what was built, and return it."""
     seconds = sum(recommender.manifest["seconds"].values())
     n_films, learned = recommender.manifest["films"], recommender.manifest["train_size"]
     console.print(
@@ -189,8 +195,27 @@ def _read_and_build(
     return recommender
 
 
+def _build_on_ray(
+    file: str | None, out: str, address: str, jobs: int | None, quiet: bool, **how: Any
+) -> None:
+    """Build a model with the processes of a Ray cluster, and print what came of it."""
+    from movrec.ingest import load_sample
+    from movrec.scale import build_on_ray
+
+    recommender = build_on_ray(
+        load_sample() if file is None else file,
+        out,
+        None if address == typed.HERE else address,
+        workers=None if jobs == -1 else jobs,
+        progress=not quiet,
+        **how,
+    )
+    _told_of(recommender, out, make_console())
+
+
 @app.command(
     "build",
+    cls=typed.RayCommand,
     help="Build a recommender from a catalogue file.",
     epilog="Example: movrec build movies_metadata.csv --out my-model",
 )
@@ -203,13 +228,17 @@ def _build(
     resume: typed.Resume = False,
     train_size: typed.TrainSize = None,
     jobs: typed.Jobs = None,
+    ray: typed.RayAddress = None,
     quiet: typed.Quiet = False,
 ) -> None:
     how = {"columns": columns_of(columns), "encoding": encoding}
-    built: dict[str, Any] = {"resume": resume, "n_jobs": -1 if jobs is None else jobs}
-    if train_size is not None:
-        built["train_size"] = train_size or None
-    _read_and_build(file, out, quiet, make_console(), sources or (), built, **how)
+    size = {} if train_size is None else {"train_size": train_size or None}
+    if ray is not None:
+        typed.check_without_ray("--with", sources)
+        _build_on_ray(file, out, ray, jobs, quiet, **size, **how)
+    else:
+        built = {"resume": resume, "n_jobs": -1 if jobs is None else jobs, **size}
+        _read_and_build(file, out, quiet, make_console(), sources or (), built, **how)
     say(f'Now try: movrec recommend "TITLE"{typed.model_option(out)}')
 
 # %% ../nbs/09_cli.ipynb #72d622a8

@@ -291,6 +291,7 @@ def contents() -> str:
             "/docs/own_catalogue",
             "/docs/command_line",
             "/docs/versions",
+            "/docs/many_machines",
             "/docs/promises",
             "/api/index",
         ],

@@ -7,12 +7,14 @@ __all__ = ['DEFAULT_MODEL', 'MODEL_VARIABLE', 'TOKEN_VARIABLE', 'Model', 'Out', 
            'Titles', 'Year', 'FilmIds', 'PlotText', 'PlotTitle', 'ProfileFile', 'Disliked', 'More', 'Less',
            'WeightsText', 'SearchedWords', 'GenreText', 'GenreTitle', 'Genres', 'ExcludedGenres', 'Years', 'Language',
            'MinVotes', 'Least', 'SortBy', 'MatchGenres', 'Not', 'Diverse', 'Catalogue', 'Resume', 'TrainSize', 'Jobs',
-           'NewFilms', 'OutputFile', 'Ratings', 'Links', 'Keywords', 'DownloadFolder', 'Reuse', 'PagePort', 'Host',
-           'Token', 'PageNames', 'Visitors', 'NoPage', 'LabFolder', 'Force', 'CopyOnly', 'LabPort', 'NoLab',
-           'with_number', 'DiverseCommand', 'model_option', 'own_name', 'next_commands']
+           'NewFilms', 'OutputFile', 'Ratings', 'Links', 'Keywords', 'DownloadFolder', 'Reuse', 'HERE', 'RayAddress',
+           'PagePort', 'Host', 'Token', 'PageNames', 'Visitors', 'NoPage', 'LabFolder', 'Force', 'CopyOnly', 'LabPort',
+           'NoLab', 'with_number', 'DiverseCommand', 'RayCommand', 'check_without_ray', 'model_option', 'own_name',
+           'next_commands']
 
 # %% ../../nbs/workings/09_options.ipynb #options-imports
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -294,6 +296,63 @@ DownloadFolder = Annotated[
 Reuse = Annotated[
     bool, typer.Option("--reuse", help="Use the model that is there instead of building one.")
 ]
+
+# %% ../../nbs/workings/09_options.ipynb #options-ray-code
+HERE = "here"
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="[ADDRESS]",
+        help="Build with many processes: those of the Ray cluster at an address, else of this machine; "
+        "FILE may be a folder of parts. What is done is kept, and gone on with (needs the extra ray).",
+    ),
+]
+
+
+class RayCommand(TyperCommand):
+    """A command with `--ray`, which may stand without an address.
+
+    Examples
+    --------
+    >>> toy = typer.Typer()
+    >>> @toy.command(cls=RayCommand)
+    ... def make(file: Catalogue = None, ray: RayAddress = None) -> None:
+    ...     print(file, ray)
+    >>> for words in (["--ray", "parts"], ["--ray", "10.0.0.1:6379", "parts"], ["parts", "--ray"]):
+    ...     toy(words, standalone_mode=False)
+    parts here
+    parts 10.0.0.1:6379
+    parts here
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words that were typed; Typer calls this."""
+        whole = list(args)
+        for place in reversed([place for place, word in enumerate(whole) if word == "--ray"]):
+            following = whole[place + 1] if place + 1 < len(whole) else ""
+            if following not in ("auto", HERE) and not re.search(r":\d+$", following):
+                whole.insert(place + 1, HERE)
+        return super().parse_args(ctx, whole)
+
+
+def check_without_ray(option: str, value: object) -> None:
+    """Raise `ParameterError` where an option was given that `--ray` cannot do.
+
+    Examples
+    --------
+    >>> check_without_ray("--with", ["cast.csv"])
+    Traceback (most recent call last):
+        ...
+    movrec.workings.core.ParameterError: --ray does not go together with --with: in Python, add_source ...
+    """
+    from movrec.workings.core import ParameterError
+
+    if value:
+        raise ParameterError(
+            f"--ray does not go together with {option}: in Python, add_source adds a table to the "
+            "films, and build_on_ray takes a film table."
+        )
 
 # %% ../../nbs/workings/09_options.ipynb #options-pages-code
 PagePort = Annotated[
