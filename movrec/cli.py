@@ -19,6 +19,7 @@ import typer
 from . import __version__
 from .workings import options as typed
 from .workings import tables
+from .workings.builds import build_by_many, read_and_build
 from movrec.workings.catalogues import (
     Columns,
     Encoding,
@@ -159,60 +160,6 @@ def main(arguments: Iterable[str] | None = None) -> int:
     return code or 0
 
 # %% ../nbs/09_cli.ipynb #077fee8b
-def _read_and_build(
-    file: str | None,
-    out: str,
-    quiet: bool,
-    console: "Console",
-    sources: Sequence[str] = (),
-    built: dict[str, Any] | None = None,
-    **how: Any,
-) -> "Recommender":
-    """Build a model of a catalogue file, or of the sample, and print what came of it."""
-    from movrec.ingest import load_sample, read_movies
-    from movrec.recommend import Recommender
-    from movrec.workings.supplements import add_sources
-
-    films = load_sample() if file is None else read_movies(file, progress=not quiet, **how)
-    tables.print_ingest_report(films, console)
-    films = add_sources(films, sources, progress=not quiet)
-    tables.print_source_reports(films, console)
-    return _told_of(
-        Recommender.build(films, out, progress=not quiet, **(built or {})), out, console
-    )
-
-
-def _told_of(recommender: "Recommender", out: str, console: "Console") -> "Recommender":
-    """Print what was built, and return it."""
-    seconds = sum(recommender.manifest["seconds"].values())
-    n_films, learned = recommender.manifest["films"], recommender.manifest["train_size"]
-    console.print(
-        f"Built a model of {n_films:,} films and {len(recommender.genres)} genres in {seconds:.0f} s."
-    )
-    if learned < n_films:
-        console.print(f"It has learned from {learned:,} of them, and read the others.")
-    print_path(f"It lies in {out} ({tables.size_text(recommender.path)}).")
-    return recommender
-
-
-def _build_on_ray(
-    file: str | None, out: str, address: str, jobs: int | None, quiet: bool, **how: Any
-) -> None:
-    """Build a model with the processes of a Ray cluster, and print what came of it."""
-    from movrec.ingest import load_sample
-    from movrec.scale import build_on_ray
-
-    recommender = build_on_ray(
-        load_sample() if file is None else file,
-        out,
-        None if address == typed.HERE else address,
-        workers=None if jobs == -1 else jobs,
-        progress=not quiet,
-        **how,
-    )
-    _told_of(recommender, out, make_console())
-
-
 @app.command(
     "build",
     cls=typed.RayCommand,
@@ -235,10 +182,10 @@ def _build(
     size = {} if train_size is None else {"train_size": train_size or None}
     if ray is not None:
         typed.check_without_ray("--with", sources)
-        _build_on_ray(file, out, ray, jobs, quiet, **size, **how)
+        build_by_many(file, out, ray, jobs, quiet, make_console(), **size, **how)
     else:
         built = {"resume": resume, "n_jobs": -1 if jobs is None else jobs, **size}
-        _read_and_build(file, out, quiet, make_console(), sources or (), built, **how)
+        read_and_build(file, out, quiet, make_console(), sources or (), built, **how)
     say(f'Now try: movrec recommend "TITLE"{typed.model_option(out)}')
 
 # %% ../nbs/09_cli.ipynb #72d622a8
@@ -530,7 +477,7 @@ def _demo(
     from movrec.recommend import Recommender
 
     console = make_console()
-    recommender = Recommender.open(model) if reuse else _read_and_build(None, model, quiet, console)
+    recommender = Recommender.open(model) if reuse else read_and_build(None, model, quiet, console)
     for title in _DEMO_FILMS:
         console.print()
         tables.print_films(recommender.recommend(title), console)
@@ -564,7 +511,7 @@ def _app(
         Recommender.open(model)  # a damaged model is told here, not in the page
     else:
         say(f"There is no model in {model} yet: one of the sample catalogue is built first.")
-        _read_and_build(None, model, quiet, make_console())
+        read_and_build(None, model, quiet, make_console())
     token = token_for(host, token)
     say(f"The search box is at {page_address(host, port, token)} (Ctrl-C ends it).")
     who: dict[str, Any] = {"token": token, "names": names or [], "most_visitors": visitors}

@@ -63,6 +63,8 @@ def import_ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Workers have no lower priority than a build by one process has.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     import ray
 
     return ray
