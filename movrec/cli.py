@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -48,9 +48,6 @@ from movrec.workings.terminal import (
 from .workings.versions import versions_app
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from movrec.recommend import Recommender
     from movrec.workings.question import Space
 
 # %% ../nbs/09_cli.ipynb #0de4a637
