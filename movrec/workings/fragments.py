@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..store import append_rows
 from .core import ModelError
 from .manifest import TABLE
 from .places import whole_file
@@ -107,12 +108,12 @@ def _clear_strangers(folder: Path, written: Sequence[dict[str, Any]]) -> None:
             shutil.rmtree(entry)
 
 
-def _batches(folder: Path, written: Sequence[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
+def _tables(folder: Path, written: Sequence[dict[str, Any]]) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     for file in files_of(folder, written):
         with pa.memory_map(str(file)) as source:
-            yield from pa.ipc.open_file(source).read_all().to_batches()
+            yield pa.ipc.open_file(source).read_all()
 
 
 def commit_rows(folder: Path, written: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
@@ -146,14 +147,11 @@ def commit_rows(folder: Path, written: Sequence[dict[str, Any]], schema: pa.Sche
         raise ModelError(
             f"Rows of the film table are missing in {folder}: remove the folder and build the model anew."
         )
-    _quiet()
     if kinds == {True}:
-        import lancedb
-        import pyarrow as pa
-
-        reader = pa.RecordBatchReader.from_batches(schema, _batches(folder, written))
-        lancedb.connect(str(folder)).create_table("films", reader, schema=schema, mode="overwrite")
+        shutil.rmtree(folder / TABLE, ignore_errors=True)
+        append_rows(folder, _tables(folder, written))
         return
+    _quiet()
     import lance
     from lance.fragment import FragmentMetadata
 
