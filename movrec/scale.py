@@ -23,7 +23,7 @@ import pandas as pd
 from .recommend import Recommender
 from .space import TextModel
 from .store import FilmStore, create_indexes, film_schema
-from .workings.batch import joined_scores, rank_films
+from .workings.batch import joined_scores, rank_films, recommended_one_by_one
 from .workings.build import TEXT_PART, TRAIN_SIZE, check_enough, fingerprint, new_manifest
 from .workings.changes import current_files
 from .workings.cluster import Alone, Crew, cluster, telling_of_ray
@@ -53,7 +53,9 @@ from movrec.workings.pieces import (
 )
 from .workings.places import as_path, check_place, new_folder
 from .workings.question import check_k
+from .workings.recall import measured
 from .workings.text import DEFAULT_TEXT_FIELDS
+from .workings.title_file import write_titles
 from .workings.weights import Weights
 from .workings.work import Work, file_facts, table_facts
 
@@ -243,8 +245,12 @@ def finish_model(
     """
     clock, folder, model = Stopwatch(), work.folder, learned.model
     store = FilmStore.open(folder)
-    create_indexes(store.table, model.words.language_)
+    store.index = create_indexes(store.table, model.words.language_)
     clock.lap("index")
+    write_titles(folder, store)
+    clock.lap("titles")
+    store.index = measured(store, model.space, store.index)
+    clock.lap("recall")
     for name in PARTS:
         if (work.learned / name).is_dir():
             shutil.copytree(work.learned / name, folder / name, dirs_exist_ok=True)
@@ -258,6 +264,7 @@ def finish_model(
         "blocks": model.blocks,
         "version": store.table.version,
         "train_size": len(learned.places),
+        "index": store.index.as_json(),
     }
     current = current_files(folder, store.table.version)
     write_manifest(folder, with_change({}, manifest, "built", facts["films"]), current=current)
@@ -441,16 +448,26 @@ class ListWriter:
     def __init__(self, model: str, build: str, folder: str, k: int, how: Mapping[str, Any]) -> None:
         self.model = reopen(Recommender, model, build)
         self.folder, self.k = Path(folder), k
-        self.scores = joined_scores(self.model, **how)
+        self.how = dict(how)
+        # All pairs of a catalogue, or one film after the other where its vectors have an index.
+        self.scores = joined_scores(self.model, **how) if self.model.store.index.exact else None
 
     def __call__(self, thing: Mapping[str, Any]) -> dict[str, Any]:
         """Write the lists of the films in some rows, and say how long that took."""
         begun = time.perf_counter()
         rows = np.arange(*thing["rows"])
-        lists = rank_films(self.model.films, self.scores, self.k, asked=rows)
-        lists["similarity"] = lists["similarity"].clip(lower=0)
+        if self.scores is not None:
+            lists = rank_films(self.model.films, self.scores, self.k, asked=rows)
+            lists["similarity"] = lists["similarity"].clip(lower=0)
+        else:
+            ids = self.model.film_ids[rows].tolist()
+            lists = pd.concat(recommended_one_by_one(ids, self.ask), ignore_index=True)
         write_piece(lists, list_file(self.folder, thing["number"]))
         return {"films": len(rows), "seconds": round(time.perf_counter() - begun, 3)}
+
+    def ask(self, film: int) -> pd.DataFrame:
+        """Return the recommendations for one film."""
+        return self.model.recommend(int(film), self.k, **self.how)
 
 
 def list_file(folder: Path, number: int) -> Path:
@@ -506,7 +523,7 @@ def recommend_all_in_pieces(
     (3, ['id', 'rank', 'recommended_id', 'similarity'])
     """
     crew, folder = crew or Alone(), as_path(path, "The folder of the lists").expanduser()
-    n_films, build = len(model.films), model.manifest["build"]
+    n_films, build = model.n_films, model.manifest["build"]
     k = check_k(k, n_films - 1)
     check_whole("films_at_a_time", films_at_a_time, 1, 10_000_000)
     how = {"match_genres": match_genres, "weights": weights}

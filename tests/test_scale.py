@@ -19,6 +19,7 @@ from movrec import (
     Recommender,
 )
 from movrec.scale import (
+    ListWriter,
     build_in_pieces,
     build_on_ray,
     recommend_all_in_pieces,
@@ -396,6 +397,17 @@ def test_lists_in_pieces_are_those_of_one_go(small_recommender, tmp_path):
     assert crew.done == 2  # of four, two of which were done
     pd.testing.assert_frame_equal(pd.read_parquet(folder), one)
     assert [path.name for path in tmp_path.iterdir()] == ["lists"]
+
+
+def test_lists_of_a_catalogue_with_an_index_are_asked_for_one_after_the_other(small_recommender):
+    ids = small_recommender.film_ids
+    writer = ListWriter(
+        str(small_recommender.path), small_recommender.manifest["build"], ".", 3, {}
+    )
+    found = writer.ask(int(ids[5]))
+    one = small_recommender.recommend_all(3)
+    expected = one["recommended_id"][one["id"] == ids[5]].tolist()
+    assert found["id"].tolist() == expected
 
 
 def test_lists_go_into_no_folder_that_holds_something_else(small_recommender, tmp_path):
