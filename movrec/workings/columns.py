@@ -13,8 +13,8 @@ from .core import CatalogueError, ParameterError, nearest_name, shorten
 from .genre_cells import is_known_genre
 
 # %% auto #0
-__all__ = ['REQUIRED_COLUMNS', 'USUAL_NAMES', 'CAST_COLUMNS', 'squeeze', 'places_of', 'spare_columns', 'match_columns',
-           'check_given', 'missing_columns', 'numbered_columns', 'genre_columns']
+__all__ = ['REQUIRED_COLUMNS', 'USUAL_NAMES', 'CAST_COLUMNS', 'squeeze', 'numbered_columns', 'genre_columns', 'places_of',
+           'spare_columns', 'match_columns', 'check_given', 'missing_columns']
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-plain-code
 def squeeze(name: object) -> str:
@@ -89,6 +89,61 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     column.strip(): tuple(map(squeeze, names.split()))
     for column, names in re.findall(r"^(\w+):((?:.|\n(?!\w+:))*)", _NAMES, flags=re.MULTILINE)
 }
+
+# %% ../../nbs/workings/01_columns.ipynb #columns-many-code
+CAST_COLUMNS = r"(?:lead[\W_]?)?(?:stars?|actors?|cast)[\W_]?(\d{1,2})(?:[\W_]?name)?"
+
+
+def numbered_columns(names: Sequence[str], pattern: str = CAST_COLUMNS) -> list[str]:
+    """Return columns that together hold a list, in the order of their numbers; none where it is but one.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The columns of the file.
+    pattern : str, default CAST_COLUMNS
+        A regular expression that such names match as a whole, with the number as its group.
+
+    Examples
+    --------
+    >>> numbered_columns(["title", "Star2", "Star1"]), numbered_columns(["actor_1_name", "title"])
+    (['Star1', 'Star2'], [])
+    """
+    found = [(re.fullmatch(pattern, name, re.IGNORECASE), name) for name in names]
+    placed = [(int(match.group(1) or 0), name) for match, name in found if match]
+    return [name for _, name in sorted(placed, key=lambda place: place[0])] if placed[1:] else []
+
+
+def genre_columns(names: Sequence[str]) -> dict[str, str]:
+    """Return the columns of a file that together hold the genres: one a genre, or numbered ones.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The columns of the file.
+
+    Returns
+    -------
+    dict of str to str
+        Column -> the genre that it marks, "" where it holds names. Empty where there are fewer than
+        three of the first or two of the second kind.
+
+    Examples
+    --------
+    >>> genre_columns(["title", "Drama", "genre_Crime", "is_Comedy"])
+    {'Drama': 'Drama', 'genre_Crime': 'Crime', 'is_Comedy': 'Comedy'}
+    >>> genre_columns(["title", "genre1", "genre2"])
+    {'genre1': '', 'genre2': ''}
+    """
+    numbered = numbered_columns(names, r"genres?[\W_]?(\d)|(?:main|side|sub)[\W_]?genre")
+    if numbered:
+        return dict.fromkeys(numbered, "")
+    flags = {}
+    for name in names:
+        genre = re.sub(r"(?i)^(genres?|is)[\W_]+", "", name).replace("_", " ").strip()
+        if is_known_genre(genre):
+            flags[name] = genre.title() if genre.islower() else genre
+    return flags if len(flags) > 2 else {}
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-places-code
 def places_of(
@@ -307,9 +362,6 @@ def check_given(
     return checked
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-missing-code
-CAST_COLUMNS = r"(?:lead[\W_]?)?(?:stars?|actors?|cast)[\W_]?(\d{1,2})(?:[\W_]?name)?"
-
-
 def missing_columns(found: Collection[str], names: Sequence[str], source: str) -> str | None:
     """Return what to say of the required columns that were not found, None where all were.
 
@@ -332,55 +384,3 @@ def missing_columns(found: Collection[str], names: Sequence[str], source: str) -
         f"columns={{{first!r}: 'NAME'}}), or rename or add what is missing; the columns here are "
         f"{shorten(', '.join(map(str, names)), 160)}."
     )
-
-
-def numbered_columns(names: Sequence[str], pattern: str = CAST_COLUMNS) -> list[str]:
-    """Return columns that together hold a list, in the order of their numbers; none where it is but one.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The columns of the file.
-    pattern : str, default CAST_COLUMNS
-        A regular expression that such names match as a whole, with the number as its group.
-
-    Examples
-    --------
-    >>> numbered_columns(["title", "Star2", "Star1"]), numbered_columns(["actor_1_name", "title"])
-    (['Star1', 'Star2'], [])
-    """
-    found = [(re.fullmatch(pattern, name, re.IGNORECASE), name) for name in names]
-    placed = [(int(match.group(1) or 0), name) for match, name in found if match]
-    return [name for _, name in sorted(placed, key=lambda place: place[0])] if placed[1:] else []
-
-
-def genre_columns(names: Sequence[str]) -> dict[str, str]:
-    """Return the columns of a file that together hold the genres: one a genre, or numbered ones.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The columns of the file.
-
-    Returns
-    -------
-    dict of str to str
-        Column -> the genre that it marks, "" where it holds names. Empty where there are fewer than
-        three of the first or two of the second kind.
-
-    Examples
-    --------
-    >>> genre_columns(["title", "Drama", "genre_Crime", "is_Comedy"])
-    {'Drama': 'Drama', 'genre_Crime': 'Crime', 'is_Comedy': 'Comedy'}
-    >>> genre_columns(["title", "genre1", "genre2"])
-    {'genre1': '', 'genre2': ''}
-    """
-    numbered = numbered_columns(names, r"genres?[\W_]?(\d)|(?:main|side|sub)[\W_]?genre")
-    if numbered:
-        return dict.fromkeys(numbered, "")
-    flags = {}
-    for name in names:
-        genre = re.sub(r"(?i)^(genres?|is)[\W_]+", "", name).replace("_", " ").strip()
-        if is_known_genre(genre):
-            flags[name] = genre.title() if genre.islower() else genre
-    return flags if len(flags) > 2 else {}

@@ -18,27 +18,29 @@ __all__ = ['rating_vectors', 'split_people']
 
 # %% ../../nbs/workings/01_tastes.ipynb #tastes-code
 _HOW_OFTEN = 15  # the vectors are solved for
-_WEIGHT, _PULL = 1.0, 0.01  # of a like, beside what was not seen; towards zero
+_PULL = 0.3  # towards zero: how much a like has to say before it is believed
 
 
 def _factorized(liked: Any, size: int) -> np.ndarray:
     """Return a unit vector for each film of a table of people and films, as implicit learns it."""
+    from scipy import sparse
     from threadpoolctl import threadpool_limits
 
     try:
         from implicit.cpu.als import AlternatingLeastSquares
-        from implicit.nearest_neighbours import bm25_weight
     except ImportError as error:
         raise CatalogueError(
             'Learning from ratings needs implicit, which is not installed: pip install "movrec[ratings]".'
         ) from error
+    of_people, of_films = (np.asarray(liked.sum(axis=axis)).ravel() for axis in (1, 0))
+    weights = (sparse.diags(of_people**-0.5) @ liked @ sparse.diags(of_films**-0.5)).tocsr()
+    weights.data /= weights.data.mean()
     # One thread, and no threads of BLAS below it: so the sums come in one order.
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(
-            min(size, *liked.shape), alpha=_WEIGHT, regularization=_PULL, iterations=_HOW_OFTEN,
-            num_threads=1, random_state=0,
-        )  # fmt: skip
-        model.fit(bm25_weight(liked).tocsr(), show_progress=False)
+            size, regularization=_PULL, iterations=_HOW_OFTEN, num_threads=1, random_state=0
+        )
+        model.fit(weights.astype(np.float32), show_progress=False)
     places = np.asarray(model.item_factors, dtype=np.float64)
     return places / np.maximum(np.linalg.norm(places, axis=1, keepdims=True), 1e-12)
 
@@ -60,7 +62,7 @@ def rating_vectors(
     ratings : DataFrame
         `user_id`, `id` (a film) and `rating`, as `read_ratings` returns them.
     size : int, default 32
-        How many numbers a film gets; fewer where there are few people or films.
+        How many numbers a film gets.
     liked_from : float, default 4.0
         A rating from which on a film is liked.
     least_likes : int, default 3
