@@ -50,8 +50,8 @@ def cut_runs(token: str, cut: Callable[[str], Iterable[str]]) -> list[str]:
 
     Examples
     --------
-    >>> cut_runs("anna的", lambda letters: ["..."]), cut_runs("heat", list)
-    (['anna', '...'], ['heat'])
+    >>> cut_runs("anna的事", list), cut_runs("heat", list)
+    (['anna', '的', '事'], ['heat'])
     """
     pieces, end = [], 0
     for run in WITHOUT_BLANKS.finditer(token):
