@@ -581,6 +581,17 @@ def test_the_table_of_an_archive_that_has_plots(tmp_path):
     assert "data/films.csv has no column 'overview'" in message(error)
 
 
+def test_who_plays_beside_who_directs(tmp_path):
+    cells = [
+        "\n    Director:\nAnn Lee\n| \n    Stars:\nBo Poe, \nCy Dee\n",
+        "Stars: Bo Poe",
+        "Director: Al",
+    ]
+    table = pd.DataFrame([FILM | {"title": f"F{n}", "stars": cell} for n, cell in enumerate(cells)])
+    table.to_csv(tmp_path / "a.csv", index=False)
+    assert read(tmp_path / "a.csv")["cast"].tolist() == [["Bo Poe", "Cy Dee"], ["Bo Poe"], []]
+
+
 def test_titles_as_bytes(tmp_path):
     table = pd.DataFrame([FILM | {"title": b"Heat", "overview": "Amélie.".encode()}])
     table.to_parquet(tmp_path / "a.parquet")

@@ -79,6 +79,38 @@ def parse_percent(cell: Any) -> float | Unreadable | None:
         return number
     return number if 0 <= number <= 100 else UNREADABLE
 
+# %% ../../nbs/workings/01_further_cells.ipynb #more-cells-cut-code
+_MARKS = tuple(map(re.compile, ("[|｜]", "[;；؛]", r"\n", "[,，،、]", "[/／]")))
+_ENDINGS = re.compile(r"(?:jr|sr|ii|iii|iv|m\.?d|ph\.?d)\.?", re.IGNORECASE)  # Robert Downey, Jr.
+
+
+_WHO = re.compile(r"\s*(directors?|writers?|creators?|stars?|cast)\s*:\s*", re.IGNORECASE)
+
+
+def _who_plays(cell: str) -> str:
+    """Return a cell without who directs, where it says so: "Director: Ann Lee | Stars: Bo Poe"."""
+    parts = _WHO.split(cell)  # what stands before, and then a role and names, again and again
+    told = [
+        names
+        for role, names in zip(parts[1::2], parts[2::2])
+        if role.casefold().startswith(("star", "cast"))
+    ]
+    return ", ".join(names.strip(" |\n") for names in told)
+
+
+def _cut_names(cell: str) -> list[str]:
+    if ":" in cell and _WHO.match(cell):
+        cell = _who_plays(cell)
+    mark = next((mark for mark in _MARKS if mark.search(cell)), None)
+    parts = [part.strip(" ,，、") for part in mark.split(cell)] if mark else [cell]
+    names: list[str] = []
+    for part in parts:
+        if names and _ENDINGS.fullmatch(part):
+            names[-1] += f" {part}"
+        else:
+            names.append(part)
+    return names
+
 # %% ../../nbs/workings/01_further_cells.ipynb #more-cells-names-code
 _MOST_NAMES = 200
 _NO_NAMES = frozenset(
@@ -97,20 +129,6 @@ _NO_NAMES = frozenset(
         "-",
     )
 )
-_MARKS = tuple(map(re.compile, ("[|｜]", "[;；؛]", r"\n", "[,，،、]", "[/／]")))
-_ENDINGS = re.compile(r"(?:jr|sr|ii|iii|iv|m\.?d|ph\.?d)\.?", re.IGNORECASE)  # Robert Downey, Jr.
-
-
-def _cut_names(cell: str) -> list[str]:
-    mark = next((mark for mark in _MARKS if mark.search(cell)), None)
-    parts = [part.strip(" ,，、") for part in mark.split(cell)] if mark else [cell]
-    names: list[str] = []
-    for part in parts:
-        if names and _ENDINGS.fullmatch(part):
-            names[-1] += f" {part}"
-        else:
-            names.append(part)
-    return names
 
 
 def list_of(cell: object) -> list[Any] | None:
