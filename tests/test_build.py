@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY, loaded
 
 from movrec.classifier import GenreClassifier
 from movrec.doc2vec import Doc2VecEmbedder
@@ -342,3 +343,23 @@ def test_a_log_names_what_it_is_of(tmp_path):
     (tmp_path / stages.LOG).write_text(json.dumps(log))
     assert stages.WrittenStages(tmp_path, "x").done == ["terms"]
     assert stages.WrittenStages(tmp_path, "y").done == [] and not os.listdir(tmp_path)
+
+
+# What is measured of it
+
+
+def test_the_table_and_the_picture_of_growth_take_what_is_there(tmp_path):
+    script = REPOSITORY / "benchmarks" / "scale.py"
+    if not script.is_file():
+        pytest.skip("the benchmarks are not part of this copy")
+    one = {"build_s": 100.0, "film": {"median_ms": 10.0, "p95_ms": 20.0}, "recall_at_10": 1.0}
+    two = {"build_s": 400.0, "film": {"median_ms": 20.0, "p95_ms": 30.0}}
+    result = {"sizes": {"1000": one, "4000": two}}
+    with loaded(script) as scale:
+        lines = scale.to_markdown(result).splitlines()
+        assert lines[0] == "| | 1,000 films | 4,000 films |"
+        assert "| build | 100 s | 400 s |" in lines and "| recall@10 | 1 |  |" in lines
+        assert scale.exponent(np.array([1, 4]), np.array([10, 20])) == pytest.approx(0.5)
+        scale.draw(result, tmp_path / "growth.svg")
+        assert (tmp_path / "growth.svg").stat().st_size > 5000
+        assert scale.processor_seconds() > 0
