@@ -160,7 +160,7 @@ def test_build_tells_what_was_left_out(movrec, tmp_path, monkeypatch):
     films.to_csv(tmp_path / "holes.csv", index=False)
     # What is built is of no matter here.
     monkeypatch.setattr(
-        Recommender, "build", lambda films, out, progress: Recommender.open("movrec-model")
+        Recommender, "build", lambda films, out, **how: Recommender.open("movrec-model")
     )
     code, out, err = movrec("build", str(tmp_path / "holes.csv"), "--out", "elsewhere", "-q")
     assert code == 0

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from .core import MovrecError
 from .tables import empty_table
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ def requirements_of(package: str = "movrec") -> dict[str, list[Requirement]]:
     try:
         lines = metadata.requires(package) or []
     except metadata.PackageNotFoundError as error:
+        from movrec.workings.core import MovrecError  # with pandas: not for a page of help
+
         raise MovrecError(
             f"{package} is not installed as a package here, so that nothing says what it needs: "
             f"pip install {package}, or in a clone: pip install -e ."

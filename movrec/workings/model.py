@@ -22,7 +22,6 @@ from .build import TEXT_PART, TRAIN_SIZE, check_enough, write_model
 from movrec.workings.core import (
     ModelError,
     ParameterError,
-    QueryError,
     is_whole,
 )
 from .film_rows import FilmIds, FrameRows, TableRows
