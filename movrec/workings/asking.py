@@ -34,14 +34,14 @@ def ids_of(
     (862,)
     """
     if isinstance(query, (str, int, np.integer)):
-        return (int(catalogue.find(query, year=year)["id"]),)
+        return (catalogue.id_of(query, year=year),)
     is_list = isinstance(query, (list, tuple, range, np.ndarray, pd.Series, pd.Index))
     parts = check_list("query", query, "films") if is_list else []
     if not parts:
         raise ParameterError(
             f"A query is a title, an id or a list of them that is not empty, not {quoted(query)}."
         )
-    return tuple(dict.fromkeys(int(catalogue.find(part)["id"]) for part in parts))
+    return tuple(dict.fromkeys(map(catalogue.id_of, parts)))
 
 
 def left_out(

@@ -199,6 +199,12 @@ class Catalogue:
             return self.films_of([int(query)]).iloc[0]
         return self._rows.take([self._titles.find(query, year)]).iloc[0]  # type: ignore[arg-type]
 
+    def id_of(self, query: str | int, *, year: int | None = None) -> int:
+        """Return the id of the one film that a title or an id means; see `find`."""
+        if is_whole(query):
+            return int(self._ids.ids[self.rows_of([int(query)])[0]])
+        return int(self._ids.ids[self._titles.find(query, year)])  # type: ignore[arg-type]
+
     def called(self, text: str) -> list[int]:
         """Return the ids of films that are called so, then of those whose titles begin so."""
         return self._ids.ids[self._titles.called(text)].tolist()
