@@ -11,7 +11,7 @@ import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -289,11 +289,11 @@ def _plain_words(text: str) -> str:
     return " ".join(dict.fromkeys([*words, *map(plain_text, words)]))
 
 
-def _side_by_side(queries: list[Any], columns: list[str]) -> Any:
+def _side_by_side(reads: list[Callable[[], Any]], columns: list[str]) -> Any:
     """Return the rows that one or two queries of the table bring, one after the other."""
     with ThreadPoolExecutor(max_workers=1) as pool:
-        others = [pool.submit(query.to_arrow) for query in queries[1:]]
-        found = [queries[0].to_arrow(), *(other.result() for other in others)]
+        others = [pool.submit(read) for read in reads[1:]]
+        found = [reads[0](), *(other.result() for other in others)]
     return _stacked([part.select(columns) for part in found])
 
 # %% ../nbs/05_store.ipynb #f1lmtab1
@@ -503,13 +503,25 @@ class SearchedTable(FilmTable):
         query = self._words_query(text, k).select([*RESULT_COLUMNS, "_score"])
         return as_film_table(_filtered(query, where).to_arrow()).rename(columns={"_score": "score"})
 
-    def _brought_by(self, queries: list[tuple[Any, str]], where: str | None) -> Candidates:
+    def _reads(
+        self, queries: list[tuple[Any, str]], columns: list[str], where: str | None, reach: int
+    ) -> list[Callable[[], Any]]:
+        ready = [(_filtered(query.select([*columns, by]), where), by) for query, by in queries]
+        return [
+            partial(self.index.read, query, reach) if by == "_distance" else query.to_arrow
+            for query, by in ready
+        ]
+
+    def _brought_by(
+        self, queries: list[tuple[Any, str]], where: str | None, reach: int
+    ) -> Candidates:
         """Return what queries bring; with each stands the column that it is ordered by."""
         if self.remembered() is not None:
-            ready = [_filtered(q.with_row_id(True).select([by]), where) for q, by in queries]
-            return self._of_rows(_side_by_side(ready, ["_rowid"])["_rowid"].to_numpy())
-        ready = [_filtered(q.select([*COMPARED_COLUMNS, by]), where) for q, by in queries]
-        rows = _side_by_side(ready, COMPARED_COLUMNS)
+            queries = [(query.with_row_id(True), by) for query, by in queries]
+            rows = _side_by_side(self._reads(queries, [], where, reach), ["_rowid"])
+            return self._of_rows(rows["_rowid"].to_numpy())
+        reads = self._reads(queries, COMPARED_COLUMNS, where, reach)
+        rows = _side_by_side(reads, COMPARED_COLUMNS)
         return Candidates.of_rows(rows.take(np.unique(rows["id"].to_numpy(), return_index=True)[1]))
 
 # %% ../nbs/05_store.ipynb #0c22174c
@@ -652,13 +664,12 @@ class FilmStore(SearchedTable):
             nearest = self.table.search(
                 vector, vector_column_name=self.searched_column, query_type="vector"
             )
-            nearest = self.index.ask(nearest.distance_type("dot").limit(reach))
-            queries.append((nearest, "_distance"))
+            queries.append((nearest.distance_type("dot").limit(reach), "_distance"))
         if _plain_words(text):
             queries.append((self._words_query(text, reach), "_score"))
         if not queries:
             return self.of_films([])
-        return self._brought_by(queries, where)
+        return self._brought_by(queries, where, reach)
 
     def add(
         self,

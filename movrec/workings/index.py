@@ -65,7 +65,7 @@ class SearchIndex:
         if n_films <= most_exact or size % _NUMBERS_A_CODE:
             return cls(films=n_films)
         partitions = max(1, round(n_films**0.5))
-        return cls("ivf_pq", partitions, size // _NUMBERS_A_CODE, min(20, partitions), 10, n_films)
+        return cls("ivf_pq", partitions, size // _NUMBERS_A_CODE, min(20, partitions), 4, n_films)
 
     def probing(self, nprobes: int) -> SearchIndex:
         """Return the index that looks into so many lists."""
@@ -83,13 +83,15 @@ class SearchIndex:
             distance_type="dot", num_partitions=self.partitions, num_sub_vectors=self.sub_vectors
         )
 
-    def ask(self, query: Any) -> Any:
-        """Return a query that looks into as many lists as it should."""
+    def read(self, query: Any, n: int) -> Any:
+        """Return the n nearest films that a query finds, as Arrow has them; fewer where it finds fewer.
+
+        More lists are looked into only where a filter leaves too few films in the nearest ones.
+        """
         if self.exact:
-            return query
-        # More lists only where a filter leaves too few films in these.
-        query = query.minimum_nprobes(self.nprobes).maximum_nprobes(0)
-        return query.refine_factor(self.refine_factor)
+            return query.to_arrow()
+        rows = query.nprobes(self.nprobes).refine_factor(self.refine_factor).to_arrow()
+        return rows if rows.num_rows >= n else query.nprobes(self.partitions).to_arrow()
 
     def as_json(self) -> dict[str, Any]:
         """Return what is written into a manifest."""

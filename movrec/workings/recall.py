@@ -142,8 +142,8 @@ def _found(store: FilmStore, index: SearchIndex, vector: np.ndarray, where: str)
     query = store.table.search(
         vector, vector_column_name=store.searched_column, query_type="vector"
     )
-    query = index.ask(query.distance_type("dot").limit(_REACH)).where(where, prefilter=True)
-    distances = query.select(["_distance"]).to_arrow()["_distance"].to_numpy()
+    query = query.distance_type("dot").limit(_REACH).where(where, prefilter=True)
+    distances = index.read(query.select(["_distance"]), _REACH)["_distance"].to_numpy()
     return 1 - np.sort(distances)[:_NEAREST]
 
 
