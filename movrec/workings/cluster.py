@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -130,7 +131,7 @@ def told(error: BaseException, cannot: str) -> MovrecError:
     behind = list(causes_of(error))
     for found in behind:
         # What Ray makes of a worker's error is of its kind, too, but holds a page of traces.
-        if isinstance(found, MovrecError) and not hasattr(found, "traceback_str"):
+        if isinstance(found, MovrecError) and not type(found).__module__.startswith("ray"):
             return found
     for found in behind:
         for kind in type(found).__mro__:
@@ -355,7 +356,8 @@ class Crew(Alone):
             return
         from ray.data import ActorPoolStrategy, DataContext
 
-        DataContext.get_current().enable_progress_bars = False
+        context = DataContext.get_current()
+        context.enable_progress_bars, context.raise_original_map_exception = False, True
         rows = [{"thing": json.dumps(thing)} for thing in things]
         done = self.ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _OneOfCrew,
@@ -364,5 +366,10 @@ class Crew(Alone):
             num_cpus=1,
             compute=ActorPoolStrategy(size=min(self.size, len(rows))),
         )
-        for row in done.iter_rows():
-            yield json.loads(row["done"])
+        try:
+            for row in done.iter_rows():
+                yield json.loads(row["done"])
+        except Exception as error:
+            for found in causes_of(error):  # what is in their frames would keep the workers alive
+                traceback.clear_frames(found.__traceback__)
+            raise
