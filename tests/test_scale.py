@@ -266,6 +266,14 @@ def test_what_ray_says_becomes_a_sentence(kind, said):
     assert isinstance(message, ModelError) and said in str(message) and "\n" not in str(message)
 
 
+def test_a_worker_s_sentence_comes_without_what_ray_adds():
+    error = RuntimeError("a page")
+    error.__cause__ = CatalogueError(
+        "part-1.csv is empty.\nFailed to apply UDF transform after 1/1"
+    )
+    assert str(told(error, "The model cannot be built")) == "part-1.csv is empty."
+
+
 # ---- a cluster of two processes ------------------------------------------------------------------
 
 

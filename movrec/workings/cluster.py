@@ -86,6 +86,9 @@ _SAID_OF = {
 }
 
 
+_ADDED = "\nFailed to apply UDF"  # what Ray Data writes behind a worker's sentence
+
+
 def causes_of(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and what stands behind it, as Ray and Python wrap errors.
 
@@ -132,6 +135,8 @@ def told(error: BaseException, cannot: str) -> MovrecError:
     for found in behind:
         # What Ray makes of a worker's error is of its kind, too, but holds a page of traces.
         if isinstance(found, MovrecError) and not type(found).__module__.startswith("ray"):
+            if found.args and isinstance(found.args[0], str):
+                found.args = (found.args[0].partition(_ADDED)[0], *found.args[1:])
             return found
     for found in behind:
         for kind in type(found).__mro__:
