@@ -7,7 +7,6 @@ __all__ = ['app', 'main']
 
 # %% ../nbs/09_cli.ipynb #8c7d770a
 import os
-import platform
 import sys
 import warnings
 from collections.abc import Iterable
@@ -28,7 +27,7 @@ from movrec.workings.catalogues import (
     columns_of,
     layout_table,
 )
-from .workings.doctor import advice, cuda_megabytes, doctor_records, doctor_table, examine
+from .workings.doctor import doctor_app
 from movrec.workings.terminal import (
     check_question,
     close_stdout,
@@ -405,25 +404,6 @@ def _add(
 
 
 @app.command(
-    "doctor",
-    help="Say what is installed, what is missing, and what it costs.",
-    epilog="Example: movrec doctor",
-)
-def _doctor(as_json: typed.Json = False) -> None:
-    parts, cuda = examine(), cuda_megabytes()
-    if as_json:
-        print_json({"parts": doctor_records(parts), "cuda_mb": round(cuda, 1)})
-        return
-    console = make_console()
-    console.print(f"movrec {__version__}, Python {platform.python_version()}\n")
-    console.print(doctor_table(parts))
-    for line in advice(parts, cuda) or [
-        "Nothing is to be mended; an extra is missed by who needs it."
-    ]:
-        console.print(line, soft_wrap=True)
-
-
-@app.command(
     "layouts",
     help="List the catalogues that are known, and what columns are called in them.",
     epilog="Example: movrec layouts",
@@ -450,6 +430,7 @@ def _download(to: typed.DownloadFolder = None) -> None:
     say(f'Now try: movrec build "{path}"')
 
 
+app.add_typer(doctor_app)  # doctor
 app.add_typer(versions_app)  # delete, update, history, tag, restore, diff, optimize
 
 # %% ../nbs/09_cli.ipynb #607551ac

@@ -293,7 +293,7 @@ def check_table(store: FilmStore, manifest: dict[str, Any], space: JoinedSpace) 
         )
 
 
-def reopen(kind: type[FilmModel], path: str, build: str, version: int | None = None) -> FilmModel:
+def reopen(kind: type[K], path: str, build: str, version: int | None = None) -> K:
     """Open a model again in another process, if it is still the one that it was.
 
     Examples
