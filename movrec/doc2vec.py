@@ -200,7 +200,11 @@ def _infer_texts(texts: list[str]) -> np.ndarray:
 
 
 def _infer_all(
-    trained: _Trained, texts: list[str], epochs: int | None, progress: bool, n_jobs: int | None
+    trained: _Trained,
+    texts: list[str],
+    epochs: int | None,
+    progress: bool,
+    n_jobs: int | None = None,
 ) -> np.ndarray:
     """Infer a vector for each text."""
     # A shallow copy shares all weights (they are only read), but may have a random

@@ -86,7 +86,7 @@ def shell(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     built = []
 
-    def build(films, out, progress):
+    def build(films, out, progress, **_):
         built.append(films)
         raise SystemExit  # reading is what is tested here
 

@@ -599,6 +599,12 @@ def unsafe_places(code):
                 for alias in names:
                     if alias.name.partition(".")[0] in unsafe_modules:
                         yield node.lineno, f"import {alias.name}"
+            # joblib shares work out: what it pickles comes from here and goes to processes of here.
+            case ast.ImportFrom(module=str(module), names=names) if {one.name for one in names} <= {
+                "effective_n_jobs",
+                "ProcessPoolExecutor",
+            }:
+                pass
             case ast.ImportFrom(module=str(module)):
                 if module.partition(".")[0] in unsafe_modules:
                     yield node.lineno, f"from {module} import"

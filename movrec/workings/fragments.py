@@ -59,6 +59,7 @@ def write_rows(rows: pa.Table, folder: Path, name: str) -> list[dict[str, Any]]:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from movrec.store import film_rows
     >>> rows = film_rows(films.head(3), np.ones((3, 2)), np.ones((3, 4)))
     >>> [sorted(found)[0] for found in write_rows(rows, Path("db"), "first")][0] in ("arrow", "files")
@@ -135,6 +136,7 @@ def commit_rows(folder: Path, written: Sequence[dict[str, Any]], schema: pa.Sche
 
     Examples
     --------
+    >>> import numpy as np
     >>> from movrec.store import FilmStore, film_rows
     >>> rows = film_rows(films.head(3), np.ones((3, 2)), np.ones((3, 4)))
     >>> commit_rows(Path("db"), write_rows(rows, Path("db"), "first"), rows.schema)

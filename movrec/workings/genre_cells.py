@@ -117,6 +117,10 @@ def _are_numbers(values: Iterable[object]) -> bool:
     return all(str(value).strip().isdecimal() for value in values)
 
 
+# "Science_Fiction"; what is joined to another sign is a name of its own.
+_BETWEEN_LETTERS = re.compile(r"(?<=[^\W_])_(?=[^\W_])")
+
+
 def _entries(value: object) -> Entries | None:
     """Return the entries of a list of names or of dictionaries, None if it is no list."""
     if isinstance(value, dict):
@@ -132,7 +136,7 @@ def _entries(value: object) -> Entries | None:
     ids: dict[str, object] = {}
     for entry in value:
         text, entry_id = _name_of(entry)
-        name = clean_text(text.replace("_", " ") if text and "_" in text else text)
+        name = clean_text(_BETWEEN_LETTERS.sub(" ", text) if text else text)
         if name is not None and not _is_no_genre(name):
             ids.setdefault(name, entry_id)
     return tuple(ids.items())

@@ -55,9 +55,9 @@ def n_workers(n_jobs: int | None, most: int | None = None) -> int:
     >>> n_workers(None), n_workers(8, most=3)
     (1, 3)
     """
-    import joblib
+    from joblib import effective_n_jobs
 
-    wanted = int(joblib.effective_n_jobs(n_jobs))
+    wanted = int(effective_n_jobs(n_jobs))
     return max(1, wanted if most is None else min(wanted, most))
 
 

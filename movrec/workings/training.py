@@ -140,7 +140,7 @@ def epochs_of(
     >>> import torch
     >>> epochs = epochs_of(9, 2, 4, torch.Generator().manual_seed(0))
     >>> [[len(batch) for batch in next(epochs)] for _ in range(3)]
-    [[2, 2], [2, 2], [1]]
+    [[3, 2], [2], [2]]
     """
     parts = -(-n_films // epoch_size)
     while True:
