@@ -10,10 +10,7 @@ It needs the extra `sentence`, whose package holds the weights. The films and ya
 
 from __future__ import annotations
 
-import json
 import sys
-import tempfile
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +20,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import tried  # noqa: E402
 import weights as search  # noqa: E402
-from compare import parse, read_data, say, write_into_notebook  # noqa: E402
+from compare import read_data, say  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "sentence.json"
 # Weights at which the whole transformer is ahead everywhere: the third that was tried.
@@ -58,11 +55,10 @@ class Read:
         self.space = JoinedSpace().fit(model.films, {"plot": [raw]})
         self.vectors = self.space.text_vectors({"plot": [raw]})["plot"]
         self.parts = tried.parts_of(model, yardsticks, n)
-        cosines = {
+        self.read = {
             name: part.with_block("reader", lambda rows: self.vectors[rows] @ self.vectors.T)
             for name, part in self.parts.items()
         }
-        self.read = cosines
 
     def asked(self, queries: list[str]) -> np.ndarray:
         blocks = {"plot": [self.embedder.transform(queries)]}
@@ -90,7 +86,7 @@ def run(arguments, folder: Path) -> dict:
 
     def judge(what: str, by_transformer: bool, weights: dict, cosines, text_weights) -> dict:
         kind = "read" if by_transformer else "parts"
-        parts = {name: part for name, part in getattr(of_films, kind).items()}
+        parts = dict(getattr(of_films, kind))
         parts["companion_ndcg"] = getattr(of_sample, kind)["companion_ndcg"]
         figures = tried.means_of({name: part.values(weights) for name, part in parts.items()})
         figures |= tried.means_of(search.text_values(cosines, wanted, text_weights))
@@ -122,18 +118,7 @@ def to_markdown(result: dict) -> str:
 
 
 def main() -> None:
-    warnings.simplefilter("ignore")
-    arguments = parse(default_out=RESULT, description=__doc__)
-    if arguments.markdown:
-        result = json.loads(arguments.out.read_text(encoding="utf-8"))
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            result = run(arguments, Path(arguments.models or folder))
-        text = json.dumps(result, indent=1, ensure_ascii=False)
-        arguments.out.write_text(text + "\n", encoding="utf-8")
-    print(to_markdown(result))
-    if arguments.notebook:
-        write_into_notebook("benchmarks/sentence.py", to_markdown(result))
+    tried.run_or_read("sentence.py", __doc__, RESULT, run, to_markdown)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ what it chose is reported on the other. Genres are predicted on the unseen fifth
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,8 @@ import weights as search  # noqa: E402
 from compare import parse, read_data, say, write_into_notebook  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "tried.json"
+Run = Callable[[argparse.Namespace, Path], dict]
+ToMarkdown = Callable[[dict], str]
 
 
 def model_of(films, folder: Path):
@@ -359,8 +363,13 @@ def chosen_lines(weights: dict) -> list[str]:
 
 
 def main() -> None:
+    run_or_read("tried.py", __doc__, RESULT, run, to_markdown)
+
+
+def run_or_read(name: str, description: str, out: Path, run: Run, to_markdown: ToMarkdown) -> None:
+    """Run a benchmark of models in a folder, or read what it found last; show that as tables."""
     warnings.simplefilter("ignore")
-    arguments = parse(default_out=RESULT, description=__doc__)
+    arguments = parse(default_out=out, description=description)
     if arguments.markdown:
         result = json.loads(arguments.out.read_text(encoding="utf-8"))
     else:
@@ -370,7 +379,7 @@ def main() -> None:
         arguments.out.write_text(text + "\n", encoding="utf-8")
     print(to_markdown(result))
     if arguments.notebook:
-        write_into_notebook("benchmarks/tried.py", to_markdown(result))
+        write_into_notebook(f"benchmarks/{name}", to_markdown(result))
 
 
 def run(arguments, folder: Path) -> dict:

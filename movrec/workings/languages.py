@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from .segments import script_language, segmented_language
+from .segments import script_language, segmented_language, texts_to_look_at
 from .text import plain_text
 
 # %% auto #0
@@ -60,7 +60,6 @@ def function_words(language: str | None) -> frozenset[str]:
 
 # %% ../../nbs/workings/04_languages.ipynb #a70b2e1d
 _LEAST_SHARE = 0.08  # of function words, below which the language is another one
-_LOOKED_AT = 500  # texts, evenly over the catalogue
 
 
 def guess_language(texts: Sequence[str]) -> str | None:
@@ -84,7 +83,7 @@ def guess_language(texts: Sequence[str]) -> str | None:
     """
     if script_language(texts) is not None:
         return segmented_language(texts)
-    chosen = texts[:: max(1, len(texts) // _LOOKED_AT)]
+    chosen = texts_to_look_at(texts)
     tokens = [token for text in chosen for token in re.findall(r"\w+", plain_text(text))]
     if not tokens:
         return None

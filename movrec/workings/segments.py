@@ -18,8 +18,8 @@ from .limits import BoundedCache
 from .scripts import WITHOUT_BLANKS, cut_runs, pairs_of
 
 # %% auto #0
-__all__ = ['SEGMENTERS', 'script_language', 'is_installed', 'segmented_language', 'missing_segmenter', 'check_segmented',
-           'cut_into_words']
+__all__ = ['SEGMENTERS', 'texts_to_look_at', 'script_language', 'is_installed', 'segmented_language', 'missing_segmenter',
+           'check_segmented', 'cut_into_words']
 
 # %% ../../nbs/workings/01_segments.ipynb #segm-which-code
 SEGMENTERS = {"chinese": "rjieba", "japanese": "janome", "thai": "pythainlp"}
@@ -29,6 +29,17 @@ _LETTERS = {
     "thai": re.compile("[\u0e00-\u0e7f]"),
 }
 _LOOKED_AT = 500  # texts, evenly over the catalogue
+
+
+def texts_to_look_at(texts: Sequence[str]) -> Sequence[str]:
+    """Return a few hundred texts, evenly over a catalogue, by which its language is told.
+
+    Examples
+    --------
+    >>> len(texts_to_look_at(["A shark."] * 3)), len(texts_to_look_at(["A shark."] * 5_000))
+    (3, 500)
+    """
+    return texts[:: max(1, len(texts) // _LOOKED_AT)]
 
 
 def script_language(texts: Sequence[str]) -> str | None:
@@ -49,7 +60,7 @@ def script_language(texts: Sequence[str]) -> str | None:
     >>> script_language(["轨道气象站"]), script_language(["七人の侍"]), script_language(["Heat"])
     ('chinese', 'japanese', None)
     """
-    text = " ".join(text[:500] for text in texts[:: max(1, len(texts) // _LOOKED_AT)])
+    text = " ".join(text[:500] for text in texts_to_look_at(texts))
     if text.isascii():
         return None
     kana, han, thai = (len(letters.findall(text)) for letters in _LETTERS.values())
