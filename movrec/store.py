@@ -10,8 +10,7 @@ __all__ = ['RESULT_COLUMNS', 'film_schema', 'film_rows', 'append_rows', 'create_
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,6 +18,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
+from .workings.at_once import AtOnce, Search
 from movrec.workings.compared import (
     COMPARED_COLUMNS,
     Candidates,
@@ -289,12 +289,10 @@ def _plain_words(text: str) -> str:
     return " ".join(dict.fromkeys([*words, *map(plain_text, words)]))
 
 
-def _side_by_side(reads: list[Callable[[], Any]], columns: list[str]) -> Any:
-    """Return the rows that one or two queries of the table bring, one after the other."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        others = [pool.submit(read) for read in reads[1:]]
-        found = [reads[0](), *(other.result() for other in others)]
-    return _stacked([part.select(columns) for part in found])
+def _asked_for(query: Any, columns: Sequence[str], where: str | None) -> Any:
+    """Return an asynchronous query for some columns and for LanceDB's own number of each row."""
+    query = query.select(list(columns)).with_row_id()
+    return query.where(where) if where else query
 
 # %% ../nbs/05_store.ipynb #f1lmtab1
 class FilmTable:
@@ -304,27 +302,38 @@ class FilmTable:
     ----------
     table : lancedb.table.Table
         The open table.
+    folder : str or path
+        The database's folder.
     still_there : callable, optional
         Called before the table is read: it raises where the table has been replaced.
 
     Examples
     --------
-    >>> FilmTable(recommender.store.table).vectors("joined", [862]).shape[0]
+    >>> FilmTable(recommender.store.table, model).vectors("joined", [862]).shape[0]
     1
     """
 
-    def __init__(self, table: Any, still_there: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        table: Any,
+        folder: str | os.PathLike[str],
+        still_there: Callable[[], None] | None = None,
+    ) -> None:
         self._table, self._still_there = table, still_there
+        self._at_once = AtOnce(folder, _TABLE)
         self.index = SearchIndex()  # how candidates are looked up
         self._remembered: Remembered | Literal[False] | None = False
 
     @property
     def table(self) -> Any:
         """LanceDB's own object."""
+        self._check()
+        return self._table
+
+    def _check(self) -> None:
         check_not_forked()
         if self._still_there is not None:
             self._still_there()
-        return self._table
 
     def films(self) -> pd.DataFrame:
         """Return every film without its vectors, in the order in which films were stored."""
@@ -375,9 +384,13 @@ class FilmTable:
         """The vectors by which candidates are looked up: the coarse ones, where there are any."""
         return searched_column(self.table)
 
-    def _words_query(self, text: str, k: int) -> Any:
-        words = _plain_words(text)
-        return self.table.search(words, query_type="fts", fts_columns=self.text_columns).limit(k)
+    def at_once(self, searches: Sequence[Search]) -> list[Any]:
+        """Return what each of some searches of the table brings, as Arrow has it."""
+        version = self.table.version
+        if not self._at_once.is_open(version):
+            self._at_once.open(version)
+            self._check()  # it may have been replaced meanwhile, and the other one was opened
+        return self._at_once.read(searches, version)
 
     def remembered(self) -> Remembered | None:
         """Return what is remembered of all films of the table; None where they are too many."""
@@ -417,7 +430,7 @@ class SearchedTable(FilmTable):
 
     Examples
     --------
-    >>> SearchedTable(recommender.store.table).search_words("toys", 2)["title"].size
+    >>> SearchedTable(recommender.store.table, model).search_words("toys", 2)["title"].size
     2
     """
 
@@ -500,28 +513,70 @@ class SearchedTable(FilmTable):
         Robertson and Zaragoza (2009), "The Probabilistic Relevance Framework: BM25 and Beyond";
         https://docs.lancedb.com/search/full-text-search
         """
-        query = self._words_query(text, k).select([*RESULT_COLUMNS, "_score"])
-        return as_film_table(_filtered(query, where).to_arrow()).rename(columns={"_score": "score"})
+        words = _plain_words(text)
+        query = self.table.search(words, query_type="fts", fts_columns=self.text_columns).limit(k)
+        query = _filtered(query.select([*RESULT_COLUMNS, "_score"]), where)
+        return as_film_table(query.to_arrow()).rename(columns={"_score": "score"})
 
-    def _reads(
-        self, queries: list[tuple[Any, str]], columns: list[str], where: str | None, reach: int
-    ) -> list[Callable[[], Any]]:
-        ready = [(_filtered(query.select([*columns, by]), where), by) for query, by in queries]
-        return [
-            partial(self.index.read, query, reach) if by == "_distance" else query.to_arrow
-            for query, by in ready
-        ]
+    def nearest(
+        self,
+        vector: np.ndarray,
+        n: int,
+        *,
+        where: str | None = None,
+        columns: Sequence[str] = (),
+        index: SearchIndex | None = None,
+        everywhere: bool = False,
+    ) -> Search:
+        """Return the search for the n films whose searched vectors are nearest to one.
 
-    def _brought_by(
-        self, queries: list[tuple[Any, str]], where: str | None, reach: int
-    ) -> Candidates:
-        """Return what queries bring; with each stands the column that it is ordered by."""
+        Parameters
+        ----------
+        vector : ndarray of shape (c,)
+            The query, as long as the vectors of `searched_column`.
+        n : int
+            How many films at most.
+        where : str, optional
+            A filter in SQL; it is applied before the search.
+        columns : sequence of str, default ()
+            What to bring, beside `_rowid` and `_distance`, 1 less the dot product.
+        index : SearchIndex, optional
+            How to look them up; default `index`.
+        everywhere : bool, default False
+            Whether to look into all lists of the index.
+
+        Returns
+        -------
+        callable
+            For `at_once`.
+        """
+        column, index = self.searched_column, index or self.index
+
+        async def search(table: Any) -> Any:
+            query = table.vector_search(vector).column(column).distance_type("dot").limit(n)
+            query = _asked_for(query, [*columns, "_distance"], where)
+            return await index.read(query, n, everywhere)
+
+        return search
+
+    def fitting(
+        self, words: str, n: int, *, where: str | None = None, columns: Sequence[str] = ()
+    ) -> Search:
+        """Return the search for the n films that fit some words best, of `_plain_words`; as `nearest`."""
+        indexed = self.text_columns
+
+        async def search(table: Any) -> Any:
+            query = table.query().nearest_to_text(words, columns=indexed).limit(n)
+            return await _asked_for(query, [*columns, "_score"], where).to_arrow()
+
+        return search
+
+    def _brought_by(self, searches: Sequence[Search]) -> Candidates:
+        """Return what searches for the compared columns bring, each film once."""
+        found = self.at_once(searches)
         if self.remembered() is not None:
-            queries = [(query.with_row_id(True), by) for query, by in queries]
-            rows = _side_by_side(self._reads(queries, [], where, reach), ["_rowid"])
-            return self._of_rows(rows["_rowid"].to_numpy())
-        reads = self._reads(queries, COMPARED_COLUMNS, where, reach)
-        rows = _side_by_side(reads, COMPARED_COLUMNS)
+            return self._of_rows(np.concatenate([rows["_rowid"].to_numpy() for rows in found]))
+        rows = _stacked([part.select(COMPARED_COLUMNS) for part in found])
         return Candidates.of_rows(rows.take(np.unique(rows["id"].to_numpy(), return_index=True)[1]))
 
 # %% ../nbs/05_store.ipynb #0c22174c
@@ -532,6 +587,8 @@ class FilmStore(SearchedTable):
     ----------
     table : lancedb.table.Table
         The open table; see `create` and `open`.
+    folder : str or path
+        The database's folder.
 
     Examples
     --------
@@ -590,7 +647,7 @@ class FilmStore(SearchedTable):
             The store, open.
         """
         rows = film_rows(films, documents, joined, words, coarse)
-        store = cls(append_rows(folder, [rows]))
+        store = cls(append_rows(folder, [rows]), folder)
         store.index = create_indexes(store.table, language)
         return store
 
@@ -624,7 +681,8 @@ class FilmStore(SearchedTable):
             LanceDB cannot open the table.
         """
         try:
-            return cls(_connect(folder).open_table(_TABLE, version=version), still_there)
+            table = _connect(folder).open_table(_TABLE, version=version)
+            return cls(table, folder, still_there)
         except ModelError:
             raise
         except Exception as error:
@@ -633,7 +691,13 @@ class FilmStore(SearchedTable):
             ) from error
 
     def candidates(
-        self, vector: np.ndarray | None, text: str, reach: int, *, where: str | None = None
+        self,
+        vector: np.ndarray | None,
+        text: str,
+        reach: int,
+        *,
+        where: str | None = None,
+        everywhere: bool = False,
     ) -> Candidates:
         """Return the films nearest to a vector and those that fit some words best, together.
 
@@ -648,6 +712,9 @@ class FilmStore(SearchedTable):
             How many films to take from either search.
         where : str, optional
             A filter in SQL; it is applied before both searches.
+        everywhere : bool, default False
+            Whether to look into all lists of an index: where the vector is scaled by weights for
+            which it has not been measured how many lists are enough.
 
         Returns
         -------
@@ -659,17 +726,17 @@ class FilmStore(SearchedTable):
         Two searches with one filter, side by side, and not LanceDB's hybrid query: what comes back
         is scored again by all blocks, so that a reranker has nothing to do.
         """
-        queries = []
+        words = _plain_words(text)
+        columns = COMPARED_COLUMNS if self.remembered() is None else ()
+        searches = []
         if vector is not None:
-            nearest = self.table.search(
-                vector, vector_column_name=self.searched_column, query_type="vector"
+            nearest = self.nearest(
+                vector, reach, where=where, columns=columns, everywhere=everywhere
             )
-            queries.append((nearest.distance_type("dot").limit(reach), "_distance"))
-        if _plain_words(text):
-            queries.append((self._words_query(text, reach), "_score"))
-        if not queries:
-            return self.of_films([])
-        return self._brought_by(queries, where, reach)
+            searches.append(nearest)
+        if words:
+            searches.append(self.fitting(words, reach, where=where, columns=columns))
+        return self._brought_by(searches) if searches else self.of_films([])
 
     def add(
         self,

@@ -468,7 +468,7 @@ def test_what_is_remembered_follows_the_table(tmp_path):
 def test_a_table_too_large_to_remember_answers_alike(small_recommender, monkeypatch):
     kept = small_recommender.store
     monkeypatch.setattr(Remembered, "of_table", lambda table: None)
-    other = FilmStore(kept.table)
+    other = FilmStore(kept.table, small_recommender.path)
     coarse = small_recommender.space.condense(kept.vectors("joined", [862]))[0]
     where = "array_has_any(genres, ['Comedy'])"
     one = kept.candidates(coarse, "toy cowboy", 30, where=where)

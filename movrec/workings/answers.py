@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..space import Reading
+from ..space import Reading, word_fields
 from . import batch
 from .asking import ids_of
 from .compared import Candidates
 from .core import ParameterError, check_real
 from .diff import diff_models
 from .embedder import mean_direction, unit_rows
-from .explain import Explainer, Explanation
+from .explain import TOLD_OF, Explainer, Explanation
 from .matching import title_key
 from .model import FilmModel
 from .profile import Profile, profile_from
@@ -28,7 +28,7 @@ from .question import SHARED_GENRE, Order, Question, Space, lacking
 from .scores import Evidence, contributions, shares_of, similarities
 from .text import Plot
 from .understanding import Asked, understand
-from .weights import BLOCKS, FURTHER_BLOCKS, Weights, only
+from .weights import BLOCKS, FURTHER_BLOCKS, PRESETS, Weights, only
 
 # %% auto #0
 __all__ = ['Answer', 'diversify', 'sort_films', 'answer_question', 'hints', 'explain_answer', 'explain_film', 'Answerer']
@@ -165,7 +165,8 @@ def sort_films(found: pd.DataFrame, films: pd.DataFrame, by: Order = "similarity
     return ordered
 
 
-_LEAST_REACH = 150  # films that either search brings, from which the best are chosen
+_LEAST_REACH = 250  # films that either search brings, from which the best are chosen
+_SEARCHED_WORDS = 12  # the most telling ones: further words cost time and change next to nothing
 
 
 def _called(model: FilmModel, question: Question, where: str | None) -> list[int]:
@@ -184,18 +185,20 @@ def _compared(
 ) -> Candidates:
     """Return the films that two searches bring: by vectors, and by words."""
     vector = model.space.scale(evidence.vector, shares)
-    text = " ".join(evidence.terms) if shares["words"] else ""
+    text = " ".join(evidence.terms[:_SEARCHED_WORDS]) if shares["words"] else ""
     if not vector.any() and not text:
         return model.store.of_films([])
     reach = max(_LEAST_REACH, 3 * question.k)
     coarse = model.space.condense(vector[np.newaxis])[0] if vector.any() else None
-    compared = model.store.candidates(coarse, text, reach, where=where)
+    # How many lists of an index are enough has been measured with the weights that have a name.
+    everywhere = question.block_weights() not in PRESETS.values()
+    compared = model.store.candidates(coarse, text, reach, where=where, everywhere=everywhere)
     if any(shares.get(name) for name in FURTHER_BLOCKS):
         # A film that lacks such a block is not to be missed for it.
         known = {name: share for name, share in shares.items() if name in BLOCKS}
         without = model.space.condense(model.space.scale(evidence.vector, known)[np.newaxis])[0]
         if without.any():
-            others = model.store.candidates(without, "", reach, where=where)
+            others = model.store.candidates(without, "", reach, where=where, everywhere=True)
             compared = _joined(model, compared, others.ids.tolist())
     return compared
 
@@ -236,7 +239,8 @@ def _as_answers(
     names: Sequence[str] = tuple(BLOCKS),
 ) -> pd.DataFrame:
     """Return films as `recommend` returns them."""
-    found = model.films_of(ids, model.shown_columns).reset_index(drop=True)
+    found = model.films_of(ids, model.shown_columns)
+    found.index = pd.RangeIndex(len(found))
     place = found.columns.get_loc("genres") + 1
     found.insert(place, "similarity", values)
     shown = [dict(zip(names, row)) for row in parts.tolist()]
@@ -364,7 +368,9 @@ def explain_answer(model: FilmModel, answer: Answer) -> list[Explanation]:
         answer.asked, evidence, answer.genres, model.words, rarity, model.word_reader
     )
     ids = answer.films["id"].tolist()
-    films = model.films_of(ids)
+    there = pd.DataFrame(columns=model.columns)
+    told = {*TOLD_OF, *word_fields(there, model.manifest["text_fields"])}
+    films = model.films_of(ids, [name for name in there if name in told])
     texts, words = model.word_texts(films), model.store.of_films(ids).words
     return explainer.explain(films, texts, answer.films["contributions"].tolist(), words)
 

@@ -399,7 +399,7 @@ def write_films(
         bar.update(start)
         while start < len(films):
             stop = min(start + CHUNK, len(films))
-            store = FilmStore(append_rows(folder, _until(made, stop - start, bar)))
+            store = FilmStore(append_rows(folder, _until(made, stop - start, bar)), folder)
             start, versions = stop, [*versions, store.table.version]
             stages.lap("table")
             if start < len(films):

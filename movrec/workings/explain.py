@@ -22,8 +22,8 @@ from .word_vectors import WordVectors, spellings, word_id
 from .words import WordWeights
 
 # %% auto #0
-__all__ = ['LABELS', 'COLOURS', 'shared_words', 'shared_title_words', 'shared_names', 'years_apart', 'near_words', 'WordReader',
-           'Explanation', 'Explainer']
+__all__ = ['LABELS', 'COLOURS', 'TOLD_OF', 'shared_words', 'shared_title_words', 'shared_names', 'years_apart', 'near_words',
+           'WordReader', 'Explanation', 'Explainer']
 
 # %% ../../nbs/workings/06_explain.ipynb #931bced9
 _SHOWN = 4  # words of a block that are shown
@@ -409,11 +409,11 @@ class Explainer:
         written = [spellings(text, self.words.language_) for text in texts]
         pairs = self._near(words, written)
         asked = self.asked
-        series = set(asked["collection"].dropna()) if "collection" in asked else set()
-        titles, years = asked["title"].tolist(), asked["year"].dropna().tolist()
+        series = set(_known(asked["collection"])) if "collection" in asked else set()
+        titles, years = asked["title"].tolist(), _known(asked["year"])
         rarest = max(self.rarity.values(), default=0.0)
         found = []
-        told_of = [name for name in _TOLD_OF if name in films]  # few: a row of all is slow to make
+        told_of = [name for name in TOLD_OF if name in films]  # few: a row of all is slow to make
         for row, cells in enumerate(zip(*(films[name].tolist() for name in told_of))):
             film = dict(zip(told_of, cells))
             collection = film.get("collection")
@@ -444,6 +444,10 @@ class Explainer:
         return near_words(self.evidence.terms[:_COMPARED], others, self.reader)
 
 
-_TOLD_OF = ("title", "year", "genres", "collection", "directors", "cast", "keywords")
+def _known(cells: pd.Series) -> list[Any]:
+    return [cell for cell in cells.tolist() if not pd.isna(cell)]
+
+
+TOLD_OF = ("title", "year", "genres", "collection", "directors", "cast", "keywords")
 _LIKED_TOO = 0.01  # of a similarity, from which on ratings are a reason
 _COMPARED = 8  # telling words of each text that are compared in meaning

@@ -17,6 +17,7 @@ import pandas as pd
 from ..store import FilmStore
 from .core import QueryError, quoted
 from movrec.workings.table_rows import (
+    as_few_films,
     as_film_table,
     film_columns,
     film_numbers,
@@ -204,6 +205,10 @@ class TableRows:
         return is_known(self._store.table, column)
 
     @cached_property
+    def _none(self) -> pd.DataFrame:
+        return as_film_table(self._fetch(np.zeros(0, dtype=np.int64)), self.columns)
+
+    @cached_property
     def _kept(self) -> Any:
         return film_columns(self._store.table).combine_chunks()  # rows are taken out faster so
 
@@ -214,10 +219,12 @@ class TableRows:
         wanted = np.asarray(rows, dtype=np.int64)
         if "films" in self.__dict__ or len(wanted) > _REMEMBERED:
             return FrameRows(self.films).take(wanted, columns)
-        found = self._kept.take(wanted) if len(self) <= self._most_kept else self._fetch(wanted)
-        if columns is not None:
-            found = found.select(list(columns))
-        return as_film_table(found, self.columns).set_axis(wanted, axis=0)
+        names = self._none.columns.tolist() if columns is None else list(columns)
+        if len(self) <= self._most_kept:
+            found = self._kept.select(names).take(wanted)
+        else:
+            found = self._fetch(wanted).select(names)
+        return as_few_films(found, self._none, wanted)
 
     def _fetch(self, wanted: np.ndarray) -> Any:
         import pyarrow as pa

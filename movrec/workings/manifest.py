@@ -265,7 +265,7 @@ def _is_index(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and set(value) == {"kind", "recall", *numbers}
-        and value["kind"] in {"exact", "ivf_pq"}
+        and value["kind"] in {"exact", "ivf_flat", "ivf_pq"}
         and all(_is_whole(value[name], 0, 2**31) for name in numbers)
         and value["nprobes"] > 0 < value["refine_factor"] <= 1000
         and isinstance(value["recall"], dict)

@@ -144,6 +144,11 @@ class Catalogue:
         """Every genre of the catalogue, in alphabetical order."""
         return self._rows.genres()
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the film table."""
+        return self._rows.columns
+
     @cached_property
     def shown_columns(self) -> list[str]:
         """The columns that are shown of a recommendation."""

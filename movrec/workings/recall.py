@@ -22,14 +22,13 @@ from .table_rows import columns_of, film_numbers, genres_there
 from .weights import PRESETS
 
 # %% auto #0
-__all__ = ['QUERIES', 'ENOUGH', 'FILTERS', 'Probes', 'probes_of', 'nearest_of_all', 'recall_of', 'measured', 'planned',
-           'index_of', 'in_words']
+__all__ = ['QUERIES', 'FILTERS', 'Probes', 'probes_of', 'nearest_of_all', 'recall_of', 'measured', 'planned', 'index_of',
+           'in_words']
 
 # %% ../../nbs/workings/06_recall.ipynb #rc-04
 QUERIES = 200
-ENOUGH = 0.98  # of the ten nearest films
 _NEAREST = 10
-_REACH = 150  # films that a search brings, as for an answer
+_REACH = 250  # films that a search brings, as for an answer
 _YEARS = 5
 FILTERS = ("none", "genres", "genres and years")
 
@@ -139,12 +138,8 @@ def nearest_of_all(store: FilmStore, probes: Probes) -> dict[str, np.ndarray]:
 # %% ../../nbs/workings/06_recall.ipynb #rc-08
 def _found(store: FilmStore, index: SearchIndex, vector: np.ndarray, where: str) -> np.ndarray:
     """Return the dot products of the ten films that the index finds nearest."""
-    query = store.table.search(
-        vector, vector_column_name=store.searched_column, query_type="vector"
-    )
-    query = query.distance_type("dot").limit(_REACH).where(where, prefilter=True)
-    distances = index.read(query.select(["_distance"]), _REACH)["_distance"].to_numpy()
-    return 1 - np.sort(distances)[:_NEAREST]
+    (rows,) = store.at_once([store.nearest(vector, _REACH, where=where, index=index)])
+    return 1 - np.sort(rows["_distance"].to_numpy())[:_NEAREST]
 
 
 def recall_of(
@@ -219,7 +214,7 @@ def measured(
     while True:
         recall = recall_of(store, index, probes, best)
         logger.info("%d lists of %d: recall %s", index.nprobes, index.partitions, recall)
-        if min(recall.values()) >= ENOUGH or index.nprobes == index.partitions:
+        if min(recall.values()) >= index.enough or index.nprobes == index.partitions:
             return replace(index, queries=len(probes), recall=recall)
         index = index.probing(2 * index.nprobes)
 
@@ -258,6 +253,6 @@ def in_words(index: SearchIndex) -> str:
         return "exact: every vector is compared"
     of_filters = ", ".join(f"{share:.1%} ({name})" for name, share in index.recall.items())
     return (
-        f"IVF_PQ, {index.nprobes} of {index.partitions:,} lists; of the ten nearest films it finds "
+        f"{index.kind.upper()}, {index.nprobes} of {index.partitions:,} lists; of the ten nearest films it finds "
         f"{of_filters} (filters in brackets; {index.queries} films asked)"
     )

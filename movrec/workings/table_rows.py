@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .compared import COMPARED_COLUMNS, places_of
 from .question import sql_literal
 
 # %% auto #0
-__all__ = ['OPTIONAL_FIELDS', 'LISTS', 'as_film_table', 'film_columns', 'film_numbers', 'columns_of', 'genres_there', 'is_known',
-           'known_columns']
+__all__ = ['OPTIONAL_FIELDS', 'LISTS', 'as_film_table', 'as_few_films', 'film_columns', 'film_numbers', 'columns_of',
+           'genres_there', 'is_known', 'known_columns']
 
 # %% ../../nbs/workings/05_table_rows.ipynb #tr-04
 OPTIONAL_FIELDS = {
@@ -77,6 +78,47 @@ def as_film_table(rows: Any, columns: Sequence[str] | None = None) -> pd.DataFra
             if columns is not None or any(names):
                 frame[name] = pd.Series(names, dtype=object)
     return frame
+
+
+def as_few_films(rows: Any, like: pd.DataFrame, index: Sequence[int] | np.ndarray) -> pd.DataFrame:
+    """Return what `as_film_table` does, in a third of the time where the rows are few.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Rows of the LanceDB table.
+    like : DataFrame
+        Of `as_film_table`: it says which columns are wanted, and of what type they are.
+    index : sequence of int
+        How the rows are called.
+
+    Returns
+    -------
+    DataFrame
+        One row a film.
+
+    Examples
+    --------
+    >>> rows = recommender.store.table.head(2).select(["id", "title", "year", "genres"])
+    >>> as_few_films(rows, as_film_table(rows), [5, 6])["title"].index.tolist()
+    [5, 6]
+    """
+    kinds = like.dtypes.to_dict()
+    wanted = [name for name in rows.column_names if name in kinds]
+    cells = {name: _cells(rows[name], kinds[name], name in LISTS) for name in wanted}
+    return pd.DataFrame(cells, index=index, copy=False)
+
+
+def _cells(column: Any, kind: Any, is_list: bool) -> Any:
+    if is_list:
+        return [cell or [] for cell in column.to_pylist()]
+    if hasattr(kind, "__from_arrow__"):
+        return kind.__from_arrow__(column)
+    return (
+        column.to_numpy()
+        if isinstance(kind, np.dtype) and kind.kind in "if"
+        else column.to_pylist()
+    )
 
 # %% ../../nbs/workings/05_table_rows.ipynb #tr-08
 def film_columns(
