@@ -25,6 +25,7 @@ from movrec.workings.core import (
 from .csv_cells import csv_chunks
 from .encodings import TextCheck, check_encoding
 from .json_cells import json_chunks
+from .json_values import is_json
 from .layouts import KAGGLE, Layout
 from .limits import check_file_limit, check_unpacked, enough_memory
 from movrec.workings.packing import (
@@ -60,12 +61,8 @@ def _chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.DataFra
         return arrow_chunks(content, request)
     if head.startswith(SHEET_MARKS):
         return sheet_chunks(content, request)
-    text = head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
-    return (
-        json_chunks(content, request)
-        if text.startswith((b"{", b"["))
-        else csv_chunks(content, request)
-    )
+    text = head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe")
+    return json_chunks(content, request) if is_json(text) else csv_chunks(content, request)
 
 # %% ../../nbs/workings/01_files.ipynb #a61f57cd
 class CellChunks(Iterator[pd.DataFrame]):

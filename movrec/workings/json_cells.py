@@ -15,51 +15,22 @@ from typing import Any
 
 import pandas as pd
 
+from .cells import parse_literal
 from .core import CatalogueError, first_line
 from .encodings import open_text
+from movrec.workings.json_values import (
+    cell_in,
+    mended_json,
+    names_of,
+    without_wrappers,
+    wrappers_of,
+)
 from .layouts import MISSHAPEN, Layout
 from .limits import FILES, check_file_limit
 from .request import HEADER_WITHIN, Request
 
 # %% auto #0
-__all__ = ['plain_value', 'records_in', 'json_chunks']
-
-# %% ../../nbs/workings/01_json_cells.ipynb #json-cells-plain-code
-_OF_SPARQL = {"type", "value", "datatype", "xml:lang"}
-
-
-def plain_value(value: Any) -> Any:
-    """Return a value without the types that MongoDB, or a SPARQL endpoint, writes around it.
-
-    Examples
-    --------
-    >>> plain_value({"$numberInt": "1893"}), plain_value({"$date": {"$numberLong": "-2418768000000"}})
-    ('1893', '-2418768000000')
-    """
-    while isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$"):
-        value = next(iter(value.values()))
-    is_typed = isinstance(value, dict) and {"type", "value"} <= set(value) <= _OF_SPARQL
-    return value["value"] if is_typed else value
-
-
-def _cell(record: Mapping[str, Any], name: str) -> Any:
-    """Return what stands under a name, or under the two names that a point parts."""
-    if name in record:
-        return plain_value(record[name])
-    outer, _, inner = name.partition(".")
-    within = record.get(outer)
-    return plain_value(within.get(inner)) if isinstance(within, dict) else None
-
-
-def _names(records: Sequence[Any]) -> list[str]:
-    """Return the names that occur in some records, in the order of their first occurrence."""
-    names: dict[str, None] = {}
-    for record in records:
-        for name, value in record.items() if isinstance(record, dict) else ():
-            names.setdefault(str(name))
-            if isinstance(value, dict) and len(value) < 50:
-                names.update(dict.fromkeys(f"{name}.{inner}" for inner in value))
-    return list(names)
+__all__ = ['records_in', 'json_chunks']
 
 # %% ../../nbs/workings/01_json_cells.ipynb #json-cells-records-code
 def _by_column(table: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -77,7 +48,13 @@ def _is_list_of_records(value: object) -> bool:
     )
 
 
-def records_in(value: Any, request: Request, depth: int = 2) -> list[Any] | None:
+def _fits(records: Sequence[Any], request: Request) -> bool:
+    """Whether the first records of a list hold films, or what films are wrapped in."""
+    head = records[:HEADER_WITHIN]
+    return request.fits(names_of(head)) or bool(wrappers_of(head, request))
+
+
+def records_in(value: Any, request: Request, depth: int = 4) -> list[Any] | None:
     """Return the records that a JSON value holds, None where it holds none.
 
     Parameters
@@ -86,7 +63,7 @@ def records_in(value: Any, request: Request, depth: int = 2) -> list[Any] | None
         What was read.
     request : Request
         What is asked of the file.
-    depth : int, default 2
+    depth : int, default 4
         How deep to look for a list.
 
     Returns
@@ -105,29 +82,38 @@ def records_in(value: Any, request: Request, depth: int = 2) -> list[Any] | None
     if isinstance(value, list):
         if not _is_list_of_records(value):
             return None
-        if request.fits(_names(value[:HEADER_WITHIN])) or not depth:
+        if not depth or _fits(value, request):
             return value
-        pages = [records_in(page, request, depth - 1) for page in value]
+        pages = [records_in(page, request, depth - 1) for page in value[:HEADER_WITHIN]]
+        if any(pages):
+            pages += [records_in(page, request, depth - 1) for page in value[HEADER_WITHIN:]]
         return [record for page in pages for record in page or ()] or value
     if not isinstance(value, dict) or not value:
         return None
     names, data = value.get("columns"), value.get("data")
     if isinstance(names, list) and isinstance(data, list) and request.fits(list(map(str, names))):
         return [dict(zip(map(str, names), row)) for row in data if isinstance(row, list)]
-    if request.fits(_names([value])):
+    if request.fits(names_of([value])):
         columns = [cells for cells in value.values() if isinstance(cells, (dict, list))]
         return _by_column(value) if len(columns) == len(value) else [value]
     inner = [entry for entry in value.values() if isinstance(entry, dict)]
-    if len(inner) > len(value) / 2 and request.fits(_names(inner[:HEADER_WITHIN])):
+    if len(inner) > len(value) / 2 and _fits(inner, request):
         return [{"id": key, **entry} for key, entry in value.items() if isinstance(entry, dict)]
     lists = [records_in(entry, request, depth - 1) for entry in value.values()] if depth else []
     return max((found for found in lists if found), key=len, default=None)
 
 # %% ../../nbs/workings/01_json_cells.ipynb #json-cells-chunks-code
+_LONGEST_PYTHON = 10_000_000  # characters of a file that Python wrote
+
+
 def _line_record(line: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
+        pass
+    try:
+        return parse_literal(line.strip()) if line.lstrip().startswith("{'") else None
+    except ValueError:
         return None
 
 
@@ -148,12 +134,17 @@ def _parse_whole(text: str, request: Request) -> list[Any]:
     """Return the records of a JSON text that is not a line a film."""
     try:
         values = _values_in(text)
-        value = values[0] if len(values) == 1 else values
     except (ValueError, RecursionError) as error:
-        raise CatalogueError(
-            f"{request.source} is damaged JSON ({first_line(error)}): get the file again."
-        ) from error
-    records = records_in(value, request)
+        try:
+            values = _values_in(mended_json(text).strip())
+        except (ValueError, RecursionError):
+            try:
+                values = [parse_literal(text, longest=_LONGEST_PYTHON)]
+            except ValueError:
+                raise CatalogueError(
+                    f"{request.source} is damaged JSON ({first_line(error)}): get the file again."
+                ) from error
+    records = records_in(values[0] if len(values) == 1 else values, request)
     if records is None:
         raise CatalogueError(
             f"{request.source} is JSON, but there is no list of films in it: a list of objects with "
@@ -161,23 +152,47 @@ def _parse_whole(text: str, request: Request) -> list[Any]:
         )
     return records
 
+# %% ../../nbs/workings/01_json_cells.ipynb #json-cells-lines-code
+def _is_action(record: object) -> bool:
+    """Whether a line of a search engine's bulk file says what to do with the next one."""
+    if not isinstance(record, dict) or len(record) != 1:
+        return False
+    name, what = next(iter(record.items()))
+    is_named = name in ("index", "create") and isinstance(what, dict)
+    return is_named and all(key.startswith("_") for key in what)
+
+
+def _lines(lines: Iterator[str]) -> Iterator[Any]:
+    """Yield the records of a file with one a line."""
+    ids: dict[str, Any] = {}
+    for line in lines:
+        if not line.strip():
+            continue
+        record = _line_record(line)
+        if _is_action(record):
+            ids = {name: key for name, key in next(iter(record.values())).items() if name == "_id"}
+            continue
+        yield ids | record if ids and isinstance(record, dict) else record
+        ids = {}
+
 
 def _records(text: io.TextIOWrapper, request: Request) -> Iterator[Any]:
     """Yield the records of a JSON file of any shape."""
     most, longest = FILES["whole bytes"] or sys.maxsize - 1, FILES["row bytes"] or sys.maxsize - 1
     first = ""
+
+    def more() -> Iterator[str]:
+        while line := text.readline(longest + 1):
+            check_file_limit("row bytes", len(line), request.source)
+            yield line
+
     while not first.strip():
         first = text.readline(longest + 1)
         if not first:
             raise CatalogueError(f"{request.source} is empty: get the file again.")
     second = text.readline(longest + 1)
     if first.lstrip().startswith("{") and isinstance(_line_record(first), dict) and second.strip():
-        yield _line_record(first)
-        while second:
-            if second.strip():
-                yield _line_record(second)
-            second = text.readline(longest + 1)
-            check_file_limit("row bytes", len(second), request.source)
+        yield from _lines(itertools.chain([first, second], more()))
         return
     whole = first + second + text.read(max(0, most - len(first) - len(second)) + 1)
     check_file_limit("whole bytes", len(whole), request.source)
@@ -196,7 +211,11 @@ def json_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Dat
     with open_text(content, request.source, request.encoding) as text:
         records = _records(text, request)
         head = list(itertools.islice(records, 1000))
-        layout = request.take(_names(head))
+        wrappers = wrappers_of(head, request)
+        if wrappers:
+            head = [without_wrappers(record, wrappers) for record in head]
+            records = (without_wrappers(record, wrappers) for record in records)
+        layout = request.take(names_of(head))
         records = itertools.chain(head, records)
         while chunk := list(itertools.islice(records, request.chunk_size)):
             yield _chunk_of_records(chunk, layout)
@@ -204,10 +223,10 @@ def json_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Dat
 
 def _chunk_of_records(records: Sequence[Any], layout: Layout) -> pd.DataFrame:
     known = [record if isinstance(record, dict) else {} for record in records]
-    wanted = [name for name in _names(known[:1]) if name in layout.wanted]
+    wanted = [name for name in names_of(known[:1]) if name in layout.wanted]
     wanted += [name for name in sorted(layout.wanted) if name not in wanted]
     cells = pd.DataFrame(
-        {name: [_cell(record, name) for record in known] for name in wanted}, dtype=object
+        {name: [cell_in(record, name) for record in known] for name in wanted}, dtype=object
     )
     cells[MISSHAPEN] = [not isinstance(record, dict) for record in records]
     return cells
