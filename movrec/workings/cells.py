@@ -13,11 +13,11 @@ import warnings
 from enum import Enum
 from typing import Final
 
-from .core import clean_text
+from .core import clean_text, is_list
 
 # %% auto #0
-__all__ = ['UNREADABLE', 'Unreadable', 'parse_literal', 'is_number_or_truth', 'unescape', 'strip_markup', 'parse_prose',
-           'parse_title', 'is_placeholder', 'is_status']
+__all__ = ['UNREADABLE', 'Unreadable', 'parse_literal', 'is_number_or_truth', 'text_in', 'unescape', 'strip_markup',
+           'parse_prose', 'parse_title', 'parse_further', 'name_within', 'is_placeholder', 'is_status']
 
 # %% ../../nbs/workings/01_cells.ipynb #2c947e7c
 class Unreadable(Enum):
@@ -98,6 +98,24 @@ def is_number_or_truth(cell: object) -> bool:
     """
     return bool(_NUMBER_OR_TRUTH.fullmatch(str(cell)))
 
+# %% ../../nbs/workings/01_cells.ipynb #text-in-code
+def text_in(cell: object) -> object:
+    """Return the text that a list tells, of one text or of dictionaries; any other cell as it is.
+
+    Examples
+    --------
+    >>> text_in(["A thief."]), text_in([{"lang": "en", "text": "A thief."}]), text_in("A thief.")
+    ('A thief.', 'A thief.', 'A thief.')
+    """
+    if isinstance(cell, dict):
+        cell = [cell]
+    if isinstance(cell, str) or not is_list(cell):
+        return cell
+    told = [part for part in cell if isinstance(part, dict) and part]
+    if told:
+        return max(map(str, told[0].values()), key=len)
+    return " ".join(map(str, cell)) or None
+
 # %% ../../nbs/workings/01_cells.ipynb #markup-code
 _TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)(?:\s[^<>]*)?/?>|<!--.*?-->", re.DOTALL)
 _INLINE = frozenset(
@@ -173,6 +191,7 @@ def parse_prose(cell: object) -> str | None:
     >>> parse_prose("<p>A thief.</p><p>A&nbsp;detective.</p>")
     'A thief. A detective.'
     """
+    cell = text_in(cell)
     if isinstance(cell, str) and ("<" in cell or "&" in cell):
         cell = strip_markup(cell)
     return clean_text(cell)
@@ -186,7 +205,43 @@ def parse_title(cell: object) -> str | None:
     >>> parse_title("Tom &amp; Jerry"), parse_title("<Title>")
     ('Tom & Jerry', '<Title>')
     """
+    cell = text_in(cell)
     return clean_text(unescape(cell) if isinstance(cell, str) and "&" in cell else cell)
+
+# %% ../../nbs/workings/01_cells.ipynb #further-text-code
+_NOTHING = frozenset(
+    ("NA", "N/A", "n/a", "nan", "NaN", "NULL", "null", "None", "\\N", "<NA>", "UNKNOWN")
+)
+
+
+def parse_further(cell: object) -> str | None:
+    """Return a text that a film need not have, None where the cell is empty or says that there is none.
+
+    Examples
+    --------
+    >>> parse_further("It's a trap."), parse_further("N/A"), parse_further(["Bigger."])
+    ("It's a trap.", None, 'Bigger.')
+    """
+    text = parse_prose(cell)
+    return None if text in _NOTHING else text
+
+
+def name_within(entry: object) -> str | None:
+    """Return the name in an entry of a list: a text, or a dictionary with a name, None if there is none.
+
+    Examples
+    --------
+    >>> name_within({"id": 18, "name": "Drama"}), name_within({"tag": "Drama"}), name_within({"actorNm": "Bo Poe"})
+    ('Drama', 'Drama', 'Bo Poe')
+    """
+    if isinstance(entry, dict):
+        usual = (entry.get(name) for name in _NAME_OF)
+        named = (entry[name] for name in entry if name.casefold().endswith(("name", "nm")))
+        return next((text for text in (*usual, *named) if isinstance(text, str)), None)
+    return entry if isinstance(entry, str) else None
+
+
+_NAME_OF = ("name", "tag", "label", "genre", "title", "description")
 
 # %% ../../nbs/workings/01_cells.ipynb #fc8c5476
 # What people write where there is no overview, in lower case and without punctuation around it.

@@ -28,6 +28,42 @@ def squeeze(name: object) -> str:
     plain = unicodedata.normalize("NFKD", str(name)).casefold()
     return "".join(letter for letter in plain if letter.isalnum())
 
+# %% ../../nbs/workings/01_columns.ipynb #columns-elsewhere-code
+_ELSEWHERE = """
+title: filme titulodofilme nomedofilme nomedelfilm filmtitel filmnaam filmnamn elokuvannimi tytulpolski nomefilm titulofilm
+    影片名称 影片名 电影 剧名 影名 影片 電影名稱 片名中文 映画名 映画タイトル 邦題 作品タイトル 영화제목 영화이름 названиефильма наименование
+    русскоеназвание اسمالفيلم اسم عنوانالفيلم चलचित्र
+year: anodelancamento anolancamento datadelancamento datalancamento fechaestreno fechadeestreno estreno datadiuscita annodiuscita
+    annodiproduzione rokprodukcji premiera rokvydani anneedeproduction anneedesortie anneesortie datesortie kinostart startdatum
+    produktionsjahr filmjahr veroffentlichungsjahr veroffentlichung vydani premiar cikisyili yapimyili godvypuska
+    годвыпуска годпроизводства годсоздания датавыхода премьера 上映年 上映时间 发行年份 公映日期 年代 上映日 公開年度 製作年度 製作年份 封切日
+    제작년도 제작연도 개봉년도 개봉연도 개봉일자 prodyear reprlsdate سنةالإصدار سنةالانتاج تاريخالإصدار
+genres: categoria categorias kategorie kategori kategorien gatunki zanry jenis genereslist tipodegenero turu turler 影片类型 电影类型
+    题材 分类 類型 種類 장르명 분류 жанрыфильма жанрфильма التصنيف نوعالفيلم الأنواع
+overview: argumento resumen resumo enredo zusammenfassung kurzbeschreibung kurzinhalt filmhandlung histoire intrigue riassunto
+    descrizione fabula streszczenie opisfilmu omschrijving beschrijving verhaal aciklama konusu beskrivning noidung mota deskripsi
+    tartalom descriere juoni 剧情介绍 影片简介 电影简介 内容简介 故事简介 故事梗概 主要内容 概述 劇情簡介 劇情 劇情介紹 ストーリー 概要 内容 解説
+    作品紹介 시놉시스 내용 소개 개요 영화소개 сюжетфильма краткоеописание аннотация содержание описаниефильма الملخص الوصف ملخص قصةالفيلم وصف πλοκή עלילה
+original_title: titreoriginal titulooriginal tituloriginal titolooriginale originaltitel originaltitle orginaltitle oryginalnytytul
+    tytuloryginalny originalninazev titleorg оригинальноеназвание 原名 原題 外文名 원제 العنوانالأصلي
+language: originallanguages sprachen langueoriginale lingua jezyk dil taal sprak 语种 言語 언어 языкоригинала اللغة
+runtime: dauer spieldauer czastrwania delka langd speltid speelduur movieruntime totaltime lengthinminutes 时长 片長 放映时间 再生時間
+    上映时长 러닝타임 время продолжительность хронометраж المدة مدةالفيلم
+vote_average: notepresse notespectateurs note notaimdb noteimdb voto votomedio mediavoti mediadevotos calificacion puntuacion valoracion puan
+    imdbpuani ocena oceny hodnoceni wertung imdbwertung betyg arvosana beoordeling waardering оценка рейтингкинопоиска рейтингкп рейтингимдб рейтингimdb
+    豆瓣评分 得分 评分值 評点 評価点 별점 관람객평점 네티즌평점 تقييم
+vote_count: stimmen anzahlstimmen anzahlbewertungen bewertungen nbnotes nbvotes nombredevotes nombrevotes numerodevotos numvotos numerovoti voti
+    liczbaglosow liczbagłosow glosy głosy pocethodnoceni oysayisi количествооценок числооценок числоголосов голосов голоса 评分人数 投票数 評価数 参加人数 عددالأصوات
+other_titles: alternatenames 又名 别名
+directors: direccion direcao direzione realizador realizacao realisateurs realisation yonetmen yonetmeni rezyser rezyseria reziser rezie rendezo
+    ohjaaja ohjaus instruktor regissor regista 连出 導演 연출 режиссеры постановщик إخراج المخرجون
+cast: interpretes interpreti attrici acteur actrices actricesetacteurs obsada oyuncular szereplok hraji herci skadespelare nayttelijat rolle
+    medvirkende acteursprincipaux вролях вглавныхролях актерскийсостав 演員 演职员 出演者 俳優 출연진 출연자 주연 الممثلون ممثلين بطولة طاقمالعمل
+keywords: palabrasclave palavraschave stichworte schlagworte motscles ключевыеслова 关键词 キーワード 키워드
+revenue: recaudacion bilheteria einspielergebnis recettes incasso сборы сборывмире кассовыесборы 票房 总票房 興行収入 매출액
+budget: presupuesto orcamento budzet бюджет 预算 制作费 제작비
+"""
+
 # %% ../../nbs/workings/01_columns.ipynb #columns-names-code
 REQUIRED_COLUMNS = ("title", "overview", "genres")
 
@@ -37,57 +73,64 @@ id: id movieid filmid filmtvid malid animeid tmdbid tmdb showid titleid imdbid i
     wikipediaid freebaseid doubanid netflixid rottentomatoeslink slug uid uuid key index unnamed0
     rank position nr no n num numero nummer sno srno number
 title: title movietitle seriestitle filmtitle primarytitle titleenglish englishtitle moviename
-    filmname film movie name names titlex movietitleyear originaltitle titel titre titulo titolo
+    filmname itemlabel filmlabel movielabel trackname film movie name names titlex movietitleyear originaltitle titel titre titulo titolo
     nazvanie tytul tytuł baslik filmadi 片名 电影名 电影名称 标题 中文名 название фильм タイトル 題名
     movies movienames moviesname nameofmovie nameofthemovie titleofthemovie films
-    nombre nom pelicula nazev cim tytulfilmu judul tenphim elokuva nimi titlu naslov filmadı  शीर्षक शीर्षक ชื่อเรื่อง ชื่อภาพยนตร์ عنوان назва τίτλος כותרת שם
+    nombre nom pelicula nazev cim tytulfilmu judul tenphim elokuva nimi titlu naslov filmadı  शीर्षक ชื่อเรื่อง ชื่อภาพยนตร์ عنوان назва τίτλος כותרת שם
     作品名 제목 영화명 العنوان
 year: year releaseyear startyear releasedyear yearofrelease yearreleased productionyear movieyear
-    filmyear titleyear yearx releasedate datepublished releasedat originalreleasedate aired
+    filmyear titleyear yearx releasedate datepublished releasedat originalreleasedate aired originallyavailableat originallyavailable publicationdate
     premiered premieredate released date datex firstairdate theatricalrelease release yr launchdate jahr erscheinungsjahr annee
     datedesortie moviereleasedate releasedatetheaters ano anno god rok jaar yil yıl 年份 年 上映年份 上映日期 год 年度 公開年 製作年 公開日
     ar aar vuosi tahun nam leto वर्ष ปี سال рік έτος שנה
     연도 개봉일 السنة
 genres: genres genre listedin genrenames genrelist genresname moviegenre moviegenres filmgenre
-    genrename generes genreids expandedgenres genero generos genere generi gatunek gattung zhanr tur 类型
+    genrename generes genreids expandedgenres genrelabel genrelabels primarygenrename genero generos genere generi gatunek gattung zhanr tur 类型
     类别 жанр жанры zanr mufaj gen genul theloai lajityyppi शैली ประเภท แนว ژانر είδος זאנר ジャンル 장르 النوع categories category tags subject kind
 overview: overview fullplot plotsynopsis synopsis sypnopsis storyline plot plotsummary plotoutline
     description story summary moviedescription movieinfo moviesummary moviestory filmdescription
     about aboutmovie details brief introduction intro content text
-    oneline extract shortdescription logline desc plottext wikiplot handlung inhalt inhaltsangabe beschreibung
+    oneline extract abstract longdescription plots shortdescription logline desc plottext wikiplot handlung inhalt inhaltsangabe beschreibung
     resume sinopsis sinopse trama descripcion descricao opis samenvatting konu ozet syuzhet 简介 剧情 剧情简介 介绍 сюжет
     описание obsah dej popis leiras handling tomtat ringkasan kuvaus rezumat कथानक सारांश เรื่องย่อ خلاصه خلاصهداستان опис περιγραφή υπόθεση תקציר あらすじ 줄거리 القصة
 original_title: originaltitle originalname origtitle titleoriginal alternativename
 language: language originallanguage origlang lang languages originallang idioma sprache langue 语言 язык
 runtime: runtime runtimeminutes runtimemins runtimemin runtimes duration durationmin durationmins
-    durationminutes minutes minute mins length lengthmin lengthminutes runningtime movielength laufzeit
+    durationminutes minutes minute mins length lengthmin lengthminutes runningtime movielength runtimeticks tracktimemillis runningtimesecs laufzeit
     duree duracion duracao durata sure 片长 上映時間 時間 상영시간 длительность
-collection: collection belongstocollection collectionname franchise
+collection: collectionname collection belongstocollection franchise
 tagline: tagline taglines
-vote_average: voteaverage imdbrating averagerating averagevote avgvote avgrating meanvote
+vote_average: voteaverage imdbrating imbdrating averagerating aggregateratingratingvalue communityrating reviewrating usersrating averagevote avgvote avgrating meanvote
     weightedaveragevote ratingaverage imdbscore userrating userscore doubanscore ratingimdb
-    audiencerating audiencescore ratingkp ratingvalue nota bewertung 评分 評価 평점 рейтинг التقييم rating score vote
+    audiencerating audiencescore ratingkp kprating ratingvalue nota bewertung 评分 評価 평점 рейтинг التقييم rating score vote
 vote_count: votecount numvotes imdbvotes noofvotes votes numberofvotes numvotedusers totalvotes
-    ratingcount ratingscount numratings doubanvotes numberofratings noofpersonsvoted voters
+    ratingcount aggregateratingratingcount imbdvotes ratingscount numratings noofratings totalratings imdbvotecount doubanvotes numberofratings noofpersonsvoted voters
     userscount scoredby audiencecount votesimdb voteskp votos 评价人数
-popularity: popularity
-imdb_id: imdbid imdbtitleid tconst
+popularity: popularity tmdbpopularity
+imdb_id: imdbid imdbtitleid tconst imdbcode imdbnumber idsimdb provideridsimdb externalidimdb externalidsimdbid uniqueidimdb
 source_id: sourceid
-other_titles: othertitles alternativetitles alternatetitles akas alsoknownas
-directors: directors director directorname directedby regisseur realisateur regie regia diretor 导演 監督 감독 режиссер المخرج
-cast: cast actors actor stars starring casts star leadactors starcast castmembers top5casts acteurs
+other_titles: othertitles alternativetitles alternatetitles akas aka alsoknownas
+directors: directors director creditscrew crew people persons directorname directedby regisseur realisateur regie regia diretor 导演 監督 감독 режиссер المخرج
+cast: cast actors actor stars starring casts star leadactors starcast castmembers castname castnames creditscast top5casts people persons roles role acteurs
     reparto elenco attori darsteller schauspieler besetzung 主演 演员 出演 キャスト 출연 배우 актеры
-keywords: keywords keyword plotkeywords moviekeywords plotkyeword
+keywords: keywords keyword keywordskeywords plotkeywords moviekeywords plotkyeword
 revenue: revenue worldwidegross worldwidelifetimegross grossworldwide grossworldwwide worldwideboxoffice worlwidegrossincome worldwidegrossincome
     boxofficeworldwide worldwidegrossrevenue boxoffice boxofficegross lifetimegross totalgross grossrevenue grosses
     gross grossin domesticgross revenuemillions grossmillions
 budget: budget productionbudget budgetx budgetmillions
-critics_score: criticsscore tomatometerrating tomatometer tomatometerscore criticscore metascore
+critics_score: criticsscore criticrating tomatometerrating tomatometer tomatometerscore criticscore metascore
 ratings_vector: ratingsvector
 """
+
+
+def _by_column(text: str) -> dict[str, tuple[str, ...]]:
+    found = re.findall(r"^(\w+):((?:.|\n(?!\w+:))*)", text, flags=re.MULTILINE)
+    return {column: tuple(map(squeeze, names.split())) for column, names in found}
+
+
 USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
-    column.strip(): tuple(map(squeeze, names.split()))
-    for column, names in re.findall(r"^(\w+):((?:.|\n(?!\w+:))*)", _NAMES, flags=re.MULTILINE)
+    column: names + _by_column(_ELSEWHERE).get(column, ())
+    for column, names in _by_column(_NAMES).items()
 }
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-many-code
@@ -297,14 +340,15 @@ def match_columns(names: Sequence[str], given: Mapping[str, str] | None = None) 
     -------
     dict of str to str
         Column of a film table -> column of the file, in the film table's order. An IMDb id may be
-        the id as well; every other column is taken once.
+        the id as well, and a column of people tell who directs and who plays; every other column is taken
+        once.
 
     Examples
     --------
     >>> match_columns(["Series_Title", "Released_Year", "Overview", "Certificate"])
     {'title': 'Series_Title', 'year': 'Released_Year', 'overview': 'Overview'}
     """
-    found = places_of(names, USUAL_NAMES, given, shared=("imdb_id",))
+    found = places_of(names, USUAL_NAMES, given, shared=("imdb_id", "directors", "cast"))
     found |= _nearly_called(names, found)
     return {column: found[column] for column in USUAL_NAMES if column in found}
 

@@ -18,6 +18,15 @@ import pandas as pd
 
 from .core import CONTROL, UNDECODABLE, CatalogueError
 from .encodings import as_windows_1252, not_utf8, open_text
+from movrec.workings.headerless import (
+    CMU_NAMES,
+    CMU_PLOTS,
+    cmu_plots,
+    is_cmu,
+    wide_mark,
+    wide_names,
+    wide_records,
+)
 from .limits import FILES, check_file_limit
 from .request import HEADER_WITHIN, Request, chunk_of, header_row, no_header
 
@@ -361,7 +370,32 @@ def _check_width(line: str, source: str) -> None:
     if len(line) > (FILES["columns"] or len(line)):
         check_file_limit("columns", max(map(line.count, DELIMITERS)), source)
 
+# %% ../../nbs/workings/01_csv_cells.ipynb #csv-cells-form-code
+def _known_by_form(
+    head: list[str], lines: Iterator[str], request: Request
+) -> tuple[list[str], Iterator[list[str] | None]] | None:
+    """Return names of columns and the records of a table that is known by its form; None for any other."""
+    first = _row(head[0], "\t")
+    rest = itertools.chain(head, lines)
+    if is_cmu(first):
+        plots = cmu_plots(request.beside, request.source)
+        request.notices.append(f"the plots were read from {CMU_PLOTS} beside it")
+        rows = (record or [] for record in csv_records(rest, "\t", len(first)))
+        return [*CMU_NAMES, "plot"], (
+            [*row, plots.get(row[0], "")] if row else None for row in rows
+        )
+    mark = wide_mark(head)
+    if mark is None or any(request.fits(_row(head[0], delimiter)) for delimiter in DELIMITERS):
+        return None
+    first = next(wide_records(iter(head), mark, head[0].count(mark) + 1))
+    if request.fits(first):
+        rest = itertools.chain(head[1:], lines)
+        return first, wide_records(rest, mark, len(first))
+    names = wide_names(first, request.source)
+    request.notices.append(f"no line names the columns: they are taken for {', '.join(names)}")
+    return names, wide_records(rest, mark, len(names))
 
+# %% ../../nbs/workings/01_csv_cells.ipynb #csv-cells-door-code
 def csv_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.DataFrame]:
     """Yield the wanted cells of a CSV file as text, chunk by chunk.
 
@@ -403,12 +437,17 @@ def csv_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Data
                 break
         if not head:
             raise CatalogueError(f"{request.source} is empty: get the file again.")
-        header, delimiter, place = find_header(head, request)
-        layout = request.take(header)
-        if place and not _SEP_LINE.fullmatch(head[0]):
-            request.notices.append(f"the names of the columns stand in line {numbers[place]}")
-
-        rest = itertools.chain(head[place + 1 :], lines)
-        records = csv_records(rest, delimiter, len(header))
+        records: Iterator[list[str] | None]
+        known = _known_by_form(head, lines, request)
+        if known is not None:
+            header, records = known
+            layout = request.take(header)
+        else:
+            header, delimiter, place = find_header(head, request)
+            layout = request.take(header)
+            if place and not _SEP_LINE.fullmatch(head[0]):
+                request.notices.append(f"the names of the columns stand in line {numbers[place]}")
+            rest = itertools.chain(head[place + 1 :], lines)
+            records = csv_records(rest, delimiter, len(header))
         while chunk := list(itertools.islice(records, request.chunk_size)):
             yield chunk_of([record or [] for record in chunk], header, layout)

@@ -21,7 +21,8 @@ from .scripts import WITHOUT_BLANKS
 from .segments import SEGMENTERS, is_installed, script_language
 
 # %% auto #0
-__all__ = ['number_films', 'move_years', 'leave_out_columns', 'to_ten', 'odd_things', 'ParsedFilms', 'parse_films']
+__all__ = ['number_films', 'move_years', 'leave_out_columns', 'to_ten', 'to_minutes', 'join_rows', 'odd_things', 'ParsedFilms',
+           'parse_films']
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-ids-code
 _WEAK_IDS = (
@@ -178,8 +179,11 @@ def leave_out_columns(
     return table, replace(layout, columns=columns), notices
 
 
+_ENOUGH = 20  # ratings none of which is above 5, by which these are stars
+
+
 def to_ten(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
-    """Return films whose ratings go to 10, where most are above that, and what to say of it.
+    """Return films whose ratings go to 10, where they go to 100 or to 5, and what to say of it.
 
     Examples
     --------
@@ -189,11 +193,87 @@ def to_ten(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     """
     cells = table.get("vote_average", [])
     given = [cell for cell in cells if isinstance(cell, float) and cell == cell]
-    if not given or sorted(given)[len(given) // 2] <= 10 or max(given) > 100:
+    if not given or max(given) > 100:
         return table, None
-    scaled = [round(cell / 10, 4) if isinstance(cell, float) else cell for cell in cells]
-    column = pd.Series(scaled, index=table.index, dtype=object)
-    return table.assign(vote_average=column), "ratings from 0 to 100 were divided by 10"
+    if len(given) >= _ENOUGH and 1 < max(given) <= 5:
+        by, said = 2.0, "ratings from 0 to 5 were doubled"
+    elif sorted(given)[len(given) // 2] > 10:
+        by, said = 0.1, "ratings from 0 to 100 were divided by 10"
+    else:
+        return table, None
+    scaled = [round(cell * by, 4) if isinstance(cell, float) else cell for cell in cells]
+    return table.assign(vote_average=pd.Series(scaled, index=table.index, dtype=object)), said
+
+
+# What runtimes may be told in -> how many make a minute, and from where on the usual one is no number of minutes.
+_UNITS = (("ticks", 6e8, 1e9), ("milliseconds", 6e4, 1e5), ("seconds", 60.0, 1e3))
+
+
+def to_minutes(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
+    """Return films whose runtimes are minutes, where most are told in another unit, and what to say of it.
+
+    Examples
+    --------
+    >>> films, notice = to_minutes(pd.DataFrame({"runtime": [5820.0, 7860.0, None]}))
+    >>> films["runtime"].tolist()[:2], notice
+    ([97.0, 131.0], 'runtimes are taken for seconds')
+    """
+    cells = table.get("runtime", [])
+    given = sorted(cell for cell in cells if isinstance(cell, float) and cell > 0)
+    usual = given[len(given) // 2] if given else 0
+    unit = next((unit for unit in _UNITS if usual >= unit[2]), None)
+    if unit is None:
+        return table, None
+    minutes = [round(cell / unit[1], 2) if isinstance(cell, float) else cell for cell in cells]
+    column = pd.Series(minutes, index=table.index, dtype=object)
+    return table.assign(runtime=column), f"runtimes are taken for {unit[0]}"
+
+# %% ../../nbs/workings/01_evidence.ipynb #evidence-rows-code
+_LISTS = ("genres", "directors", "cast", "keywords", "other_titles")
+_REPEATED = 0.2  # of the titles, from where on rows are looked at
+
+
+def _all_of(entries: Sequence[object]) -> tuple[object, ...]:
+    """Return what stands in several lists, each once, what cannot be read left out."""
+    lists = [one for one in entries if isinstance(one, (list, tuple))]
+    return tuple({repr(entry): entry for one in lists for entry in one}.values())
+
+
+def join_rows(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
+    """Return films in a row each, where the rows of a film tell another genre each, and what to say of it.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"title": "Heat", "overview": "A thief.", "genres": [(("Crime", 80),), (("Drama", 18),)]})
+    >>> films, notice = join_rows(rows)
+    >>> films["genres"].tolist(), notice
+    ([(('Crime', 80), ('Drama', 18))], '2 rows tell of 1 film, with another genre in each: they were put together')
+    """
+    if table["title"].duplicated().sum() < _REPEATED * len(table):
+        return table, None
+    years = table["year"] if "year" in table else [None] * len(table)
+    rows: dict[object, list[int]] = {}
+    for place, film in enumerate(zip(table["title"], years, table["overview"])):
+        is_told = film[0] is not None and film[2] is not None
+        rows.setdefault(film if is_told else place, []).append(place)
+    several = [places for places in rows.values() if len(places) > 1]
+    genres = [repr(entries) for entries in table["genres"]]
+    differ = [places for places in several if len({genres[place] for place in places}) > 1]
+    if not differ or len(differ) < len(several) / 2:
+        return table, None
+    kept = table.iloc[[places[0] for places in rows.values()]].copy()
+    for column in (name for name in _LISTS if name in table):
+        cells = table[column].tolist()
+        joined = [
+            _all_of([cells[place] for place in places]) if len(places) > 1 else cells[places[0]]
+            for places in rows.values()
+        ]
+        kept[column] = pd.Series(joined, index=kept.index, dtype=object)
+    n_films = f"{len(kept):,} film{'s' * (len(kept) > 1)}"
+    return (
+        kept,
+        f"{len(table):,} rows tell of {n_films}, with another genre in each: they were put together",
+    )
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-warnings-code
 def _how_read(plots: list[str]) -> str:
@@ -296,10 +376,12 @@ def parse_films(cells: pd.DataFrame, layout: Layout) -> ParsedFilms:
     [1, 'Heat', 1995]
     """
     cells = layout.joined(cells)
-    genres = layout.name_of("genres", cells.columns)
+    genres, parted = layout.name_of("genres", cells.columns), None
     if genres is not None:
         reader = GenreReader.of(cells[genres])
         keywords = keywords_by(reader.weak_mark)
+        if reader.apart:
+            parted = f"genres such as {min(reader.apart)!r} are taken for several"
         layout = replace(layout, parsers={**layout.parsers, "genres": reader, "keywords": keywords})
     companies = layout.tell_tale
     if companies in cells and not _has_lists(cells[companies]):
@@ -307,8 +389,12 @@ def parse_films(cells: pd.DataFrame, layout: Layout) -> ParsedFilms:
     table = layout.parse(cells)
     table["genres"] = pd.Series(unify_spellings(table["genres"]), index=table.index, dtype=object)
     table, layout, notices = leave_out_columns(cells, table, layout)
+    table, joined = join_rows(table)
+    cells = cells.loc[table.index]
     table, numbered, by_rows = number_films(cells, table, layout)
     table, moved = move_years(table)
     table, scaled = to_ten(table)
-    said = [notice for notice in (numbered, moved, scaled) if notice is not None]
+    table, timed = to_minutes(table)
+    told = (joined, numbered, parted, moved, scaled, timed)
+    said = [notice for notice in told if notice is not None]
     return ParsedFilms(cells, table, layout, [*said, *notices, *odd_things(table)], by_rows)

@@ -183,6 +183,7 @@ def fitting_table(path: Path, request: Request) -> str | None:
 def _read(path: str | os.PathLike[str], progress: bool, request: Request) -> Iterator[pd.DataFrame]:
     """Yield the chunks of a file, with its text mended and its rows numbered."""
     path = check_file(path)
+    request.beside = path.parent
     source, size = request.source, path.stat().st_size
     check_file_limit("bytes", size, source)
     bar = progress_bar(total=size, description=f"Reading {source}", unit="B", show=progress)

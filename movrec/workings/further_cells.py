@@ -12,13 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from .cells import UNREADABLE, Unreadable, is_number_or_truth, parse_literal
+from movrec.workings.cells import (
+    UNREADABLE,
+    Unreadable,
+    is_number_or_truth,
+    name_within,
+    parse_literal,
+)
 from .core import clean_text, is_list, is_missing
 from .number_cells import parse_number
 
 # %% auto #0
 __all__ = ['parse_money', 'parse_millions', 'parse_percent', 'list_of', 'parse_names', 'names_in', 'parse_cast', 'parse_keywords',
-           'keywords_by', 'parse_crew', 'parse_numbers']
+           'keywords_by', 'parse_crew', 'parse_players', 'parse_numbers']
 
 # %% ../../nbs/workings/01_further_cells.ipynb #more-cells-money-code
 _CURRENCY = re.compile(r"(?:[A-Z]{1,3}\s?)?[$€£¥₹₩]|\b(?:USD|US|EUR|GBP|INR|Rs\.?)(?![a-z])")
@@ -80,7 +86,7 @@ def parse_percent(cell: Any) -> float | Unreadable | None:
     return number if 0 <= number <= 100 else UNREADABLE
 
 # %% ../../nbs/workings/01_further_cells.ipynb #more-cells-cut-code
-_MARKS = tuple(map(re.compile, ("[|｜]", "[;；؛]", r"\n", "[,，،、]", "[/／]")))
+_MARKS = tuple(map(re.compile, ("[|｜]", "[;；؛]", r"\n", "[,，،、]", "[/／]", r"\s[-–]\s")))
 _ENDINGS = re.compile(r"(?:jr|sr|ii|iii|iv|m\.?d|ph\.?d)\.?", re.IGNORECASE)  # Robert Downey, Jr.
 
 
@@ -178,8 +184,8 @@ def names_in(entries: Iterable[Any]) -> tuple[str, ...]:
     >>> names_in([{"name": "Ann Lee"}, "Bo Poe", "Bo Poe", 7])
     ('Ann Lee', 'Bo Poe')
     """
-    given = (entry.get("name") if isinstance(entry, dict) else entry for entry in entries)
-    names = (clean_text(name) for name in given if isinstance(name, str))
+    given = (entry if isinstance(entry, str) else name_within(entry) for entry in entries)
+    names = (clean_text(name.strip(" ,;|")) for name in given if name is not None)
     kept = (name for name in names if name is not None and name.casefold() not in _NO_NAMES)
     return tuple(dict.fromkeys(kept))[:_MOST_NAMES]
 
@@ -231,13 +237,46 @@ def parse_crew(cell: object) -> tuple[str, ...] | Unreadable:
     >>> parse_crew("[{'job': 'Director', 'name': 'Ann Lee'}, {'job': 'Editor', 'name': 'Bo Poe'}]")
     ('Ann Lee',)
     """
+    return _by_work(cell, ("director",))
+
+
+def parse_players(cell: object) -> tuple[str, ...] | Unreadable:
+    """Return who of some people plays, the ten names that stand first.
+
+    Examples
+    --------
+    >>> parse_players([{"Type": "Director", "Name": "Ann Lee"}, {"Type": "Actor", "Name": "Bo Poe"}])
+    ('Bo Poe',)
+    >>> parse_players([{"role": "Ishmael", "name": "Cy Dee"}])
+    ('Cy Dee',)
+    """
+    names = _by_work(cell, ("actor", "actress", "cast", "self"), or_else=True)
+    return names if isinstance(names, Unreadable) else names[:10]
+
+
+_WORK = ("job", "type", "category", "enprofession", "profession")
+
+
+def _work_of(entry: object) -> str:
+    """Return what somebody in a list of people did, "" where it is not told."""
+    told = (
+        {name.casefold(): work for name, work in entry.items()} if isinstance(entry, dict) else {}
+    )
+    return next((told[name].casefold() for name in _WORK if isinstance(told.get(name), str)), "")
+
+
+def _by_work(
+    cell: object, works: tuple[str, ...], or_else: bool = False
+) -> tuple[str, ...] | Unreadable:
     if is_missing(cell):
         return ()
     entries = list_of(cell)
     if entries is None:
         return UNREADABLE
-    jobs = (entry for entry in entries if isinstance(entry, dict))
-    return names_in(entry for entry in jobs if entry.get("job") == "Director")
+    done = [_work_of(entry) for entry in entries]
+    if or_else and not any(done):
+        return names_in(entries)
+    return names_in(entry for entry, work in zip(entries, done) if work in works)
 
 
 def parse_numbers(cell: object) -> list[float] | Unreadable | None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -19,14 +20,15 @@ from movrec.workings.cells import (
     UNREADABLE,
     Unreadable,
     is_number_or_truth,
+    name_within,
     parse_literal,
     unescape,
 )
 from .core import clean_text, is_list, is_missing
 
 # %% auto #0
-__all__ = ['Entries', 'TMDB_GENRES', 'is_known_genre', 'has_strange_ids', 'find_weak_mark', 'GenreReader', 'parse_genres',
-           'unify_spellings', 'join_genre_columns', 'parse_collection', 'parse_language', 'parse_first']
+__all__ = ['Entries', 'TMDB_GENRES', 'is_known_genre', 'has_strange_ids', 'find_weak_mark', 'find_joined', 'GenreReader',
+           'parse_genres', 'unify_spellings', 'join_genre_columns', 'parse_collection', 'parse_language', 'parse_first']
 
 # %% ../../nbs/workings/01_genre_cells.ipynb #8c3694cf
 Entries = tuple[tuple[str, Any], ...]  # the names that a cell lists, each with its id or None
@@ -45,6 +47,14 @@ _IMDB_GENRES = (
     "Talk-Show", "Talk Show", "Children", "Children's", "Suspense", "Anime", "Historical",
 )  # fmt: skip
 _KNOWN = {name.casefold(): name for name in (*_IMDB_GENRES, *TMDB_GENRES.values())}
+
+
+def _spelling_key(name: str) -> str:
+    """Return a name without what spellings differ in: capitals, blanks and dashes."""
+    return re.sub(r"[\s_-]+", "", name.casefold())
+
+
+_SPELLED = {_spelling_key(name): name for name in reversed((*_IMDB_GENRES, *TMDB_GENRES.values()))}
 
 
 def is_known_genre(name: str) -> bool:
@@ -106,8 +116,7 @@ def _is_no_genre(name: str) -> bool:
 def _name_of(entry: object) -> tuple[str | None, object]:
     """Return the name of an entry, None if it has none, and its id."""
     if isinstance(entry, dict):
-        name = entry.get("name", entry.get("description", entry.get("genre")))
-        return (name if isinstance(name, str) else None), entry.get("id")
+        return name_within(entry), entry.get("id")
     if isinstance(entry, (int, np.integer)) and not isinstance(entry, bool):
         return TMDB_GENRES.get(int(entry)), int(entry)
     return (entry if isinstance(entry, str) else None), None
@@ -168,6 +177,11 @@ def _cut(cell: str, between: str) -> list[str]:
     return names
 
 
+def _is_name(part: str, alone: set[str]) -> bool:
+    """Whether a part of a cell is a known genre, or one that stands alone elsewhere in the file."""
+    return is_known_genre(part) or (not part.isascii() and part.casefold() in alone)
+
+
 def find_weak_mark(cells: Iterable[object]) -> str | None:
     """Return the blank or the dash that stands between the genres of a file, None if neither does.
 
@@ -180,7 +194,7 @@ def find_weak_mark(cells: Iterable[object]) -> str | None:
     -------
     str or None
         ``" "`` or ``"-"`` where it takes eight in ten of the cells that have it apart into genres
-        that are known, and cells with a stronger mark are few.
+        that are known, or of other letters and alone elsewhere, and cells with a stronger mark are few.
 
     Examples
     --------
@@ -198,6 +212,7 @@ def find_weak_mark(cells: Iterable[object]) -> str | None:
     marked = sum(count for cell, count in plain.items() if _mark_in(cell))
     if marked > 0.05 * sum(plain.values()):
         return None
+    alone = {cell.casefold() for cell in plain if not any(mark in cell for mark in " -&+")}
     for between in (" ", "-"):
         doubtful = {
             cell: count
@@ -207,7 +222,7 @@ def find_weak_mark(cells: Iterable[object]) -> str | None:
         clear = sum(
             count
             for cell, count in doubtful.items()
-            if all(map(is_known_genre, _cut(cell, between)))
+            if all(_is_name(part, alone) for part in _cut(cell, between))
         )
         if len(doubtful) > 1 and clear >= 0.8 * sum(doubtful.values()):
             return between
@@ -218,12 +233,15 @@ _NO_COMMA = re.compile(r"(['\"])\s+(['\"])")  # as NumPy prints a list: ['Drama'
 # As databases do: {Drama,"Science Fiction"}
 _BARE_LIST = re.compile(r"[\[{]([\"']?[^\W\d_][\w\s,&\"'-]{0,300})[\]}]")
 _IN_BRACKETS = re.compile(r"\(\s*((['\"]).*\2),?\s*\)|((['\"]).*\4)", re.DOTALL)
+_ADDRESS = re.compile(r"https?://[^\s|;,\"'\]}]*[/#]([^\s/#|;,\"'\]}]+)")
 _HTML_TAG = re.compile(r"\s*</?[a-zA-Z][^<>]{0,100}>\s*")
 
 
 @lru_cache(maxsize=8192)
 def _entries_in_text(cell: str, weak_mark: str | None, numbers: bool) -> Entries | None:
     """Return the entries that a text lists, None if it cannot be read."""
+    if "://" in cell:  # of a knowledge base: http://dbpedia.org/resource/Drama_film
+        cell = _ADDRESS.sub(lambda found: unquote(found.group(1)), cell)
     if ("<" in cell or "&" in cell) and not cell.lstrip().startswith(("[", "{")):
         cell = unescape(_HTML_TAG.sub("|", cell))
     quoted = _IN_BRACKETS.fullmatch(cell.strip())  # ('Drama', 'Crime') and "Drama","Crime"
@@ -245,7 +263,72 @@ def _entries_in_text(cell: str, weak_mark: str | None, numbers: bool) -> Entries
         return _entries(mark.split(cell))
     return _entries(_cut(cell, weak_mark) if weak_mark and weak_mark in cell else [cell])
 
+# %% ../../nbs/workings/01_genre_cells.ipynb #genre-cells-joined-code
+_LONGEST_JOINED = 300  # characters of a cell that is looked at
+_JOINT = re.compile(
+    r"\s*[&+＆＋:]\s*|\.\s+|(?:^|\s+)(?:and|und|et|y|e|и|og|och|en|ve|oraz)\s+", re.IGNORECASE
+)
+_OF_TMDB = [name for name in TMDB_GENRES.values() if "&" in name]
+_ONE = frozenset(
+    name.casefold().replace("&", "and")
+    for name in (
+        *_OF_TMDB, "Science Fiction & Fantasy", "Kids & Family", "Children & Family", "Mystery & Suspense", "Mystery & Thriller",
+        "Musical & Performing Arts", "Music & Musicals", "Art House & International", "Arts & Entertainment", "Arts & Culture",
+        "Faith & Spirituality", "Gay & Lesbian", "Sports & Fitness", "Health & Wellness", "Military & War", "Animals & Nature",
+        "Science & Nature", "Science & Technology", "Stage & Sound", "Sword & Sorcery", "Sword & Sandal", "Rock & Roll", "Black & White",
+    )
+)  # fmt: skip
 
+
+def find_joined(cells: Iterable[Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Return which names of a file are several genres with a sign or an "and" between, and these.
+
+    Parameters
+    ----------
+    cells : iterable of iterables of str
+        The names in each different cell of a file.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Names whose parts all stand alone in the file, or beside different ones. A pair that
+        catalogues have as one genre, such as "Action & Adventure", is none.
+
+    Examples
+    --------
+    >>> find_joined([["Drama & Crime"], ["Drama"], ["Crime", "Action & Adventure"], ["Action"], ["Adventure"]])
+    {'Drama & Crime': ('Drama', 'Crime')}
+    """
+    alone: set[str] = set()
+    joined: dict[str, tuple[str, ...]] = {}
+    beside: dict[str, set[frozenset[str]]] = {}  # what each part stands with
+    for name in dict.fromkeys(name for names in cells for name in names):
+        parts = tuple(part for part in map(str.strip, _JOINT.split(name)) if part)
+        if parts == (name,):
+            alone.add(name.casefold())
+            continue
+        joined[name] = parts
+        keys = frozenset(part.casefold() for part in parts)
+        for key in keys:
+            beside.setdefault(key, set()).add(keys - {key})
+
+    def is_genre(part: str, is_sign: bool) -> bool:
+        key = part.casefold()
+        return key in alone or len(beside[key]) > 1 or (is_sign and is_known_genre(part))
+
+    return {
+        name: parts
+        for name, parts in joined.items()
+        if parts
+        and name.casefold().replace("&", "and") not in _ONE
+        and all(is_genre(part, bool(re.search("[+＋:.]", name))) for part in parts)
+    }
+
+
+def _names_in(cell: str, weak_mark: str | None, numbers: bool) -> list[str]:
+    return [name for name, _ in _entries_in_text(cell, weak_mark, numbers) or ()]
+
+# %% ../../nbs/workings/01_genre_cells.ipynb #genre-cells-reader-code
 @dataclass(frozen=True)
 class GenreReader:
     """How the genres of one file are read.
@@ -256,6 +339,8 @@ class GenreReader:
         A blank or a dash that stands between names; see `find_weak_mark`.
     numbers : bool, default False
         A number alone is a genre's number on TMDB.
+    apart : mapping of str to tuple of str, default {}
+        Names that are several genres -> these; see `find_joined`.
 
     Examples
     --------
@@ -263,10 +348,13 @@ class GenreReader:
     (('Drama', None), ('Crime', None))
     >>> GenreReader.of([18, 9648])(18)
     (('Drama', 18),)
+    >>> GenreReader.of(["Drama & Crime", "Drama", "Crime"])("Drama & Crime")
+    (('Drama', None), ('Crime', None))
     """
 
     weak_mark: str | None = None
     numbers: bool = False
+    apart: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cells: Iterable[object]) -> GenreReader:
@@ -274,7 +362,10 @@ class GenreReader:
         cells = [cell for cell in cells if not (is_list(cell) or isinstance(cell, dict))]
         given = [cell for cell in cells if not is_missing(cell)]
         known = sum(map(_are_tmdb_numbers, given))
-        return cls(find_weak_mark(given), known > len(given) / 2)
+        weak_mark, numbers = find_weak_mark(given), known > len(given) / 2
+        texts = {cell for cell in given if isinstance(cell, str) and len(cell) < _LONGEST_JOINED}
+        names = (_names_in(cell, weak_mark, numbers) for cell in texts if cell[:1] not in "[{")
+        return cls(weak_mark, numbers, find_joined(names))
 
     def __call__(self, cell: object) -> Entries | Unreadable:
         if is_missing(cell):
@@ -285,7 +376,13 @@ class GenreReader:
         entries = (
             _entries_in_text(str(cell), self.weak_mark, self.numbers) if text else _entries(cell)
         )
-        return UNREADABLE if entries is None else entries
+        if entries is None:
+            return UNREADABLE
+        return self._parted(entries) if self.apart and text else entries
+
+    def _parted(self, entries: Entries) -> Entries:
+        parts = ((part, key) for name, key in entries for part in self.apart.get(name, (name,)))
+        return tuple({part: (part, key) for part, key in parts}.values())
 
 
 _NUMBERS = frozenset(map(str, TMDB_GENRES))
@@ -332,16 +429,18 @@ def unify_spellings(column: Iterable[Entries | Unreadable]) -> list[Entries | Un
     --------
     >>> unify_spellings([(("drama", None),), (("Drama", None),), (("Drama", None),)])[0]
     (('Drama', None),)
+    >>> unify_spellings([(("science-fiction", None),), (("Science Fiction", None),)])[0]
+    (('Science Fiction', None),)
     """
     cells = list(column)
     counts = Counter(name for entries in cells if entries is not UNREADABLE for name, _ in entries)
     spellings: dict[str, list[str]] = {}
     for name in counts:
-        spellings.setdefault(name.casefold(), []).append(name)
+        spellings.setdefault(_spelling_key(name), []).append(name)
     if len(spellings) == len(counts):
         return cells
     best = {
-        name: _KNOWN.get(key) or max(names, key=lambda one: (counts[one], one[:1].isupper(), one))
+        name: _SPELLED.get(key) or max(names, key=lambda one: (counts[one], one[:1].isupper(), one))
         for key, names in spellings.items()
         for name in names
     }
@@ -438,8 +537,11 @@ def parse_language(cell: object) -> str | None:
     --------
     >>> parse_language("English, Hindi"), parse_language(" en"), parse_language("['French']"), parse_language("Klingon")
     ('en', 'en', 'fr', 'Klingon')
+    >>> parse_language('{"/m/02h40lc": "English Language"}')
+    'en'
     """
-    first = parse_first([cell] if isinstance(cell, dict) else cell)
+    first = parse_first([cell] if isinstance(cell, dict) and "name" in cell else cell)
+    first = first and re.sub(r"(?i)\s+language$", "", first)
     if first is None or _CODE.fullmatch(first):
         return first and first[:2].lower()  # EN, en-US
     name = re.split(r"\s*[,;|/、]\s*", first, maxsplit=1)[0].strip()
@@ -454,7 +556,11 @@ def parse_first(cell: object) -> str | None:
     >>> parse_first("en"), parse_first("['English', 'French']"), parse_first(["fr"])
     ('en', 'English', 'fr')
     """
-    if is_list(cell) or (isinstance(cell, str) and cell.startswith("[")):
+    if (
+        isinstance(cell, dict)
+        or is_list(cell)
+        or (isinstance(cell, str) and cell[:1] in ("[", "{"))
+    ):
         entries = parse_genres(cell)
         return entries[0][0] if entries and not isinstance(entries, Unreadable) else None
     return clean_text(cell)

@@ -115,13 +115,21 @@ def wrappers_of(records: Sequence[Any], request: Request) -> list[str]:
     wrappers: list[str] = []
     head = list(records[:HEADER_WITHIN])
     for _ in range(3):
-        own = list(dict.fromkeys(name for record in head if isinstance(record, dict) for name in record))
+        own = list(
+            dict.fromkeys(name for record in head if isinstance(record, dict) for name in record)
+        )
         if request.fits(own):
             return wrappers
-        inner = [name for name in own if any(isinstance(_value(record, name), dict) for record in head)]
+        inner = [
+            name for name in own if any(isinstance(_value(record, name), dict) for record in head)
+        ]
         further = {name: [_unwrapped(record, name) for record in head] for name in inner}
         known = {
-            name: len(request.found(list(dict.fromkeys(n for r in rest if isinstance(r, dict) for n in r))))
+            name: len(
+                request.found(
+                    list(dict.fromkeys(n for r in rest if isinstance(r, dict) for n in r))
+                )
+            )
             for name, rest in further.items()
         }
         best = max(known, key=lambda name: known[name], default=None)
@@ -171,7 +179,11 @@ def mended_json(text: str) -> str:
 
 
 def _without_extra(found: re.Match[str]) -> str:
-    return found.group() if found.group()[0] == '"' else found.group(1) or ("" if found.group() == "," else "null")
+    return (
+        found.group()
+        if found.group()[0] == '"'
+        else found.group(1) or ("" if found.group() == "," else "null")
+    )
 
 
 _BEFORE_JSON = re.compile(rb"(?:\s|//[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*", re.DOTALL)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from .cells import parse_prose, parse_title
+from .cells import parse_further, parse_prose, parse_title
 from movrec.workings.columns import (
     REQUIRED_COLUMNS,
     USUAL_NAMES,
@@ -25,12 +25,14 @@ from movrec.workings.columns import (
 from .core import CatalogueError, clean_text, nearest_name, shorten
 from movrec.workings.further_cells import (
     parse_cast,
+    parse_crew,
     parse_keywords,
     parse_millions,
     parse_money,
     parse_names,
     parse_numbers,
     parse_percent,
+    parse_players,
 )
 from movrec.workings.genre_cells import (
     join_genre_columns,
@@ -55,14 +57,19 @@ Parser = Callable[[object], object]
 
 
 _SHORT = 32  # characters of a cell that many records may have
+_LISTS = frozenset(("genres", "directors", "cast", "keywords", "other_titles", "ratings_vector"))
+_PEOPLE = frozenset(("people", "persons", "roles", "crew", "creditscrew"))  # of all kinds of work
+_OF_PEOPLE: Mapping[str, Parser] = {"directors": parse_crew, "cast": parse_players}
 
 
-def _parsed(parse: Parser, cells: Iterable[object]) -> list[object]:
+def _parsed(parse: Parser, cells: Iterable[object], is_list_read: bool) -> list[object]:
     """Return what is read of each cell; of cells with one short text, only the first is read."""
     known: dict[str, object] = {}
     values = []
     for cell in cells:
         if type(cell) is not str or len(cell) > _SHORT:
+            if type(cell) is list and len(cell) == 1 and not is_list_read:
+                cell = cell[0]  # as a search engine answers
             values.append(parse(cell))
             continue
         if cell not in known:
@@ -132,6 +139,8 @@ class Layout:
         """Return what reads the cells of a column of the film table that has this name in a file."""
         if column in ("revenue", "budget") and squeeze(name).endswith("millions"):
             return parse_millions
+        if column in _OF_PEOPLE and squeeze(name) in _PEOPLE:
+            return _OF_PEOPLE[column]
         return self.parsers.get(column, self.parsers.get(name, clean_text))
 
     def require(self, names: Collection[str], source: str) -> None:
@@ -169,7 +178,7 @@ class Layout:
             name = self.name_of(column, cells.columns)
             if name is not None:
                 parse = self.parser_of(column, name)
-                values = _parsed(parse, cells[name])
+                values = _parsed(parse, cells[name], column in _LISTS)
                 table[column] = pd.Series(values, index=cells.index, dtype=object)
         return table
 
@@ -181,10 +190,11 @@ PARSERS: Mapping[str, Parser] = {
     "genres": parse_genres,
     "overview": parse_prose,
     "original_title": parse_title,
+    "imdb_id": parse_further,
     "language": parse_language,
     "runtime": parse_minutes,
     "belongs_to_collection": parse_collection,
-    "tagline": parse_prose,
+    "tagline": parse_further,
     "vote_average": parse_number,
     "vote_count": parse_count,
     "popularity": parse_number,
@@ -261,6 +271,16 @@ KNOWN_LAYOUTS = (
     KnownLayout("bollywood", "Bollywood films of Kaggle", "wikilink story yearofrelease"),
     KnownLayout("cmu", "CMU Movie Summary Corpus, with a header", "freebaseid plot"),
     KnownLayout("movielens", "MovieLens films, with plots", "movieid title genres"),
+    KnownLayout("letterboxd", "Letterboxd films of Kaggle", "filmtitle releaseyear description averagerating"),
+    KnownLayout("justwatch", "JustWatch's lists of Netflix, HBO Max and others", "agecertification tmdbscore description"),
+    KnownLayout("metacritic", "Metacritic's films of Kaggle", "noofpersonsvoted directedby description"),
+    KnownLayout("myanimelist", "MyAnimeList", "synopsis scoredby aired"),
+    KnownLayout("kinopoisk", "Kinopoisk's answers", "alternativename shortdescription description"),
+    KnownLayout("kmdb", "Korean Movie Database's answers", "docid prodyear plots"),
+    KnownLayout("trakt", "Trakt's lists", "listedat ids overview"),
+    KnownLayout("plex", "Plex Media Server's answers", "ratingkey summary"),
+    KnownLayout("jellyfin", "Jellyfin's and Emby's answers", "runtimeticks overview name"),
+    KnownLayout("kodi", "Kodi's answers", "plotoutline imdbnumber label"),
     KnownLayout("movrec", "A film table of movrec", "id title year genres overview"),
 )  # fmt: skip
 
@@ -320,8 +340,9 @@ def find_layout(
     if cast:
         found["cast"] = "cast"
     parsers = dict(PARSERS)
-    if squeeze(found.get("collection", "")) == "belongstocollection":
-        parsers[found["collection"]] = parse_collection
+    if "collection" in found:
+        is_dictionary = squeeze(found["collection"]) == "belongstocollection"
+        parsers["collection"] = parse_collection if is_dictionary else parse_further
     spare = spare_columns(names, found)
     columns = {
         column: (found[column], *(() if column in (given or {}) else spare.get(column, ())))

@@ -156,7 +156,7 @@ def parse_count(cell: object) -> int | Unreadable | None:
     """
     scale = 1.0
     if isinstance(cell, str) and not cell.isdigit():
-        cell = re.sub(r"\s*(?:votes?|ratings?|\+)\s*$", "", cell, flags=re.IGNORECASE)
+        cell = re.sub(r"\s*(?:votes?|ratings?|\+|人?评价|人)\s*$", "", cell, flags=re.IGNORECASE)
         if _POINTS.fullmatch(cell.strip()):
             cell = cell.replace(".", "")
         elif cell[-1:].lower() in _SCALE and cell[:1].isdigit():
@@ -168,11 +168,12 @@ def parse_count(cell: object) -> int | Unreadable | None:
 
 # %% ../../nbs/workings/01_number_cells.ipynb #parse-minutes
 _MINUTES = re.compile(
-    r"\s*([\d.,]+)\s*(?:m|min|mins|minutes?|minuten|minutos|分钟|分|분|мин|دقيقة)\.?\s*",
+    r"\s*([\d.,]+)\s*(?:m|min|mins|minutes?|minuten|minutos|minuti|dk|dakika|分钟|分鐘|分|분|мин|دقيقة|['′’])\.?\s*(?:/.*)?",
     re.IGNORECASE,
 )
 _HOURS = re.compile(
-    r"\s*(?:PT)?(\d{1,2})\s*(?:h|hr|hrs|hours?|std)\.?,?\s*(?:(\d{1,3})\s*(?:m|min|mins|minutes?)?\.?)?\s*",
+    r"\s*(?:PT)?(\d{1,2})\s*(?:h|hr|hrs|hours?|std|ore|horas?|heures?|godz|sa|ч|時間|小时|시간)\.?,?\s*"
+    r"(?:(\d{1,3})\s*(?:m|min|mins|minutes?|dk|мин|分|分钟|분)?\.?)?\s*",
     re.IGNORECASE,
 )
 _AN_EPISODE = re.compile(r"\s*(?:per|an|a|/)\s*ep(?:isode|\.)?\s*$", re.IGNORECASE)
@@ -186,6 +187,8 @@ def parse_minutes(cell: Any) -> float | Unreadable | None:
     --------
     >>> parse_minutes("97"), parse_minutes("97 min"), parse_minutes("1h 37m"), parse_minutes("1:37")
     (97.0, 97.0, 97.0, 97.0)
+    >>> parse_minutes("1 godz. 37 min."), parse_minutes("97 мин. / 01:37"), parse_minutes("97'")
+    (97.0, 97.0, 97.0)
     >>> parse_minutes("2 Seasons")
     UNREADABLE
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
@@ -44,6 +45,8 @@ class Request:
         Where the file keeps its columns; found by their names if not given.
     member : str, optional
         Which file of a zip archive is meant, where it holds several.
+    beside : path, optional
+        The folder that the file is in, of a set whose tables stand beside one another.
 
     Attributes
     ----------
@@ -63,6 +66,7 @@ class Request:
     encoding: str | None = None
     layout: Layout | None = None
     member: str | None = None
+    beside: Path | None = None
     notices: list[str] = field(default_factory=list)
 
     def found(self, names: Sequence[str]) -> set[str]:

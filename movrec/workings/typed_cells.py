@@ -54,14 +54,31 @@ def _names(schema: Any) -> list[str]:
     return names
 
 
-def _column(batch: Any, name: str) -> Any:
+def _places(schema: Any, request: Request) -> dict[str, str]:
+    """Return the columns of an Arrow table, each with its path; where films stand within one, those in it."""
+    import pyarrow
+
+    places = {name: name for name in _names(schema)}
+    if request.fits([name for name in schema.names]):
+        return places
+    for field in schema:
+        if pyarrow.types.is_struct(field.type):
+            within = {name: f"{field.name}.{name}" for name in _names(field.type)}
+            if request.fits([*schema.names, *within]):
+                beside = {name: name for name in places if not name.startswith(f"{field.name}.")}
+                return beside | within
+    return places
+
+
+def _column(batch: Any, path: str) -> Any:
     """Return a column of a batch, or what stands in one behind a point."""
     import pyarrow.compute
 
-    if name in batch.schema.names:
-        return batch.column(name)
-    outer, _, inner = name.partition(".")
-    return pyarrow.compute.struct_field(batch.column(outer), inner)
+    outer, *inner = [path] if path in batch.schema.names else path.split(".")
+    column = batch.column(outer)
+    for name in inner:
+        column = pyarrow.compute.struct_field(column, name)
+    return column
 
 
 def _batches(content: io.BufferedReader, request: Request) -> Iterator[Any]:
@@ -72,19 +89,19 @@ def _batches(content: io.BufferedReader, request: Request) -> Iterator[Any]:
 
     if content.peek(4)[:4] == PARQUET_MARK:
         file = pyarrow.parquet.ParquetFile(content)
-        names = _names(file.schema_arrow)
-        layout = request.take(names)
-        columns = [name for name in names if name in layout.wanted]
+        places = _places(file.schema_arrow, request)
+        layout = request.take(list(places))
+        columns = [path for name, path in places.items() if name in layout.wanted]
         yield from file.iter_batches(batch_size=request.chunk_size, columns=columns)
         return
     if content.peek(4)[:4] == b"\xff\xff\xff\xff":  # as the library datasets writes its cache
         table = pyarrow.ipc.open_stream(content).read_all()
     else:
         table = pyarrow.feather.read_table(content)
-    layout = request.take(_names(table.schema))
-    outer = {
-        name if name in table.column_names else name.partition(".")[0] for name in layout.wanted
-    }
+    places = _places(table.schema, request)
+    layout = request.take(list(places))
+    paths = [path for name, path in places.items() if name in layout.wanted]
+    outer = {path if path in table.column_names else path.partition(".")[0] for path in paths}
     table = table.select([name for name in table.column_names if name in outer])
     yield from table.to_batches(max_chunksize=request.chunk_size)
 
@@ -143,8 +160,12 @@ def arrow_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Da
     try:
         for batch in _batches(content, request):
             for piece in _pieces(batch, request.source):
-                names = [name for name in _names(piece.schema) if name in request.wanted]
-                columns = {name: _values(_column(piece, name)) for name in names}
+                places = _places(piece.schema, request).items()
+                columns = {
+                    name: _values(_column(piece, path))
+                    for name, path in places
+                    if name in request.wanted
+                }
                 yield pd.DataFrame(columns, dtype=object)
     except CatalogueError:
         raise
