@@ -1183,3 +1183,294 @@ def test_known_layouts_are_told_apart():
     sample = Path(__file__).parents[1] / "movrec" / "data" / "movies_sample.csv"
     assert report_of(read(sample)).notices == []
     assert set(USUAL_NAMES) >= {"id", "title", "overview", "genres"}
+
+
+# What stands around a film, in a database's export or an API's answer
+
+WRAPPED = [
+    [{"_index": "films", "_id": "7", "_score": 1, "_source": FILM}],
+    {"took": 3, "hits": {"total": {"value": 1}, "hits": [{"_id": "7", "_source": FILM}]}},
+    [{"rank": 1, "type": "movie", "movie": FILM | {"ids": {"imdb": "tt0113277"}}}],
+    [{"model": "films.film", "pk": 7, "fields": FILM}],
+    [{"title": "Heat", "year": 1995, "info": {"plot": FILM["overview"], "genres": ["Crime"]}}],
+    {"features": [{"name": "title"}], "rows": [{"row_idx": 0, "row": FILM, "truncated_cells": []}]},
+    {"data": {"films": {"edges": [{"node": FILM, "cursor": "x"}], "pageInfo": {"next": False}}}},
+    [{"Item": {name: {"S": str(cell)} for name, cell in FILM.items()}}],
+    {"Data": [{"Count": 1, "Result": [FILM | {"plots": {"plot": [{"plotText": "A thief."}]}}]}]},
+    {"docs": [{name: [cell] for name, cell in FILM.items()}]},
+]
+
+
+@pytest.mark.parametrize("shape", WRAPPED, ids=range(len(WRAPPED)))
+@pytest.mark.parametrize("ending", ["json", "jsonl"])
+def test_films_that_stand_within_something(tmp_path, shape, ending):
+    lines = shape if ending == "jsonl" and isinstance(shape, list) else [shape]
+    text = json.dumps(shape) if ending == "json" else "\n".join(map(json.dumps, lines)) + "\n"
+    film = read(write(tmp_path / f"a.{ending}", text)).iloc[0]
+    assert (film["title"], film["year"], film["genres"]) == ("Heat", 1995, ["Crime"])
+    assert film["overview"].startswith("A thief")
+
+
+def test_a_file_of_actions_and_films(tmp_path):
+    lines = [
+        {"index": {"_index": "films", "_id": "7"}},
+        FILM,
+        {"create": {"_id": "9"}},
+        FILM | {"title": "Salt"},
+    ]
+    films = read(write(tmp_path / "a.json", "\n".join(map(json.dumps, lines))))
+    assert films[["id", "title"]].values.tolist() == [[7, "Heat"], [9, "Salt"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '// mine\n[{"title": "Heat", "year": 1995, "plot": "A // thief,]", "genre": ["Crime",],},]',
+        '[/* one */ {"_id": ObjectId("5f"), "title": "Heat", "year": NumberInt(1995), "plot": "A // thief,]", "genre": "Crime"}]',
+        "[{'title': 'Heat', 'year': 1995, 'plot': 'A // thief,]', 'genre': ['Crime']}]",
+        "{'title': 'Heat', 'year': 1995, 'plot': 'A // thief,]', 'genre': ['Crime']}\n"
+        "{'title': 'Salt', 'year': 1996, 'plot': 'A spy.', 'genre': ['Crime']}\n",
+    ],
+)  # fmt: skip
+def test_nearly_json(tmp_path, text):
+    film = read(write(tmp_path / "a.json", text)).iloc[0]
+    assert film[["title", "year", "overview"]].tolist() == ["Heat", 1995, "A // thief,]"]
+
+
+def test_json_that_cannot_be_mended_takes_no_time(tmp_path):
+    start = time.process_time()
+    for text in ['["' + '\\"' * 200_000, "[" + "/*" * 200_000, "[" + ", " * 200_000]:
+        with pytest.raises(CatalogueError, match="damaged JSON"):
+            read(write(tmp_path / "a.json", text))
+    assert time.process_time() - start < 2
+
+
+PEOPLE = [
+    {"Name": "Bo Poe", "Role": "Ishmael", "Type": "Actor"},
+    {"Name": "Ann Lee", "Role": "", "Type": "Director"},
+    {"Name": "Cy Dee", "Type": "Writer"},
+]
+
+
+@pytest.mark.parametrize(
+    ("more", "directors", "cast"),
+    [
+        ({"People": PEOPLE}, ["Ann Lee"], ["Bo Poe"]),
+        (
+            {"credits": {"cast": [{"name": "Bo Poe"}], "crew": [{"name": "Ann Lee", "job": "Director"}, {"name": "X", "job": "Writer"}]}},
+            ["Ann Lee"],
+            ["Bo Poe"],
+        ),
+        ({"Director": [{"tag": "Ann Lee"}], "Role": [{"tag": "Bo Poe"}]}, ["Ann Lee"], ["Bo Poe"]),
+        (
+            {"directors": {"director": [{"directorNm": "Ann Lee"}]}, "actors": {"actor": [{"actorNm": "Bo Poe"}]}},
+            ["Ann Lee"],
+            ["Bo Poe"],
+        ),
+        ({"directors": "Ann Lee", "stars": ["Bo Poe, ", "Cy Dee, "]}, ["Ann Lee"], ["Bo Poe", "Cy Dee"]),
+        ({"directors": "Ann Lee", "actors": "Bo Poe - Cy Dee"}, ["Ann Lee"], ["Bo Poe", "Cy Dee"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["json", "parquet"])
+def test_people_within(tmp_path, more, directors, cast, kind):
+    import pyarrow
+    import pyarrow.parquet
+
+    path = tmp_path / f"a.{kind}"
+    if kind == "json":
+        path.write_text(json.dumps([FILM | more]))
+    else:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([FILM | more]), path)
+    film = read(path).iloc[0]
+    assert (film["directors"], film["cast"]) == (directors, cast)
+
+
+def test_a_parquet_file_whose_films_stand_within_one_column(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    row = {"key": 7, "movie": FILM | {"imdb": {"rating": 7.5}}}
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "a.parquet")
+    film = read(tmp_path / "a.parquet").iloc[0]
+    assert film[["id", "title", "year", "vote_average"]].tolist() == [7, "Heat", 1995, 7.5]
+
+
+@pytest.mark.parametrize(
+    ("cells", "genres"),
+    [
+        (
+            ["Action & Adventure", "Drama & Crime", "Drama", "Crime", "Action", "Adventure"],
+            [["Action & Adventure"], ["Drama", "Crime"], ["Drama"], ["Crime"], ["Action"], ["Adventure"]],
+        ),
+        (
+            ["Science Fiction & Fantasy", "Sci-Fi & Fantasy", "Sci-Fi", "Fantasy", "Science Fiction"],
+            [["Science Fiction & Fantasy"], ["Sci-Fi & Fantasy"], ["Sci-Fi"], ["Fantasy"], ["Science Fiction"]],
+        ),
+        (["Kids & Family", "Art House & International"], [["Kids & Family"], ["Art House & International"]]),
+        (["Children & Family Movies, Dramas", "Music & Musicals"], [["Children & Family Movies", "Dramas"], ["Music & Musicals"]]),
+        (["Drama and Crime", "Crime, Drama, and Comedy", "Drama", "Crime", "Comedy"], [["Drama", "Crime"], ["Crime", "Drama", "Comedy"], ["Drama"], ["Crime"], ["Comedy"]]),
+        (["Military and War", "War", "Talk Show and Variety"], [["Military and War"], ["War"], ["Talk Show and Variety"]]),
+        (["Action+Comedy", "Drama + Crime", "LGBTQ+"], [["Action", "Comedy"], ["Drama", "Crime"], ["LGBTQ+"]]),
+        ([":Drama:Sci-Fi:", ":Crime:"], [["Drama", "Sci-Fi"], ["Crime"]]),
+        (["Drama. Misterio", "Drama. Comedia", "Misterio. Comedia"], [["Drama", "Misterio"], ["Drama", "Comedia"], ["Misterio", "Comedia"]]),
+        (["Krimi und Drama", "Krimi", "Drama", "Liebe und Tod"], [["Krimi", "Drama"], ["Krimi"], ["Drama"], ["Liebe und Tod"]]),
+        (["剧情 犯罪", "剧情", "犯罪 剧情", "犯罪"], [["剧情", "犯罪"], ["剧情"], ["犯罪", "剧情"], ["犯罪"]]),
+        (["http://dbpedia.org/resource/Drama_film|http://dbpedia.org/resource/Noir"], [["Drama film", "Noir"]]),
+        (["science-fiction", "Science Fiction", "Science Fiction"], [["Science Fiction"]] * 3),
+        ([[{"tag": "Drama"}], [{"tag": "Crime"}]], [["Drama"], ["Crime"]]),
+    ],
+)  # fmt: skip
+def test_genres_by_what_the_file_shows(tmp_path, cells, genres):
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps([FILM | {"title": f"Heat {n}", "genres": cell} for n, cell in enumerate(cells)])
+    )
+    assert read(path)["genres"].tolist() == genres
+
+
+def test_a_row_a_genre(tmp_path):
+    rows = [
+        (film, title, genre)
+        for film, title, genres in [
+            (1, "Heat", "Crime Drama"),
+            (2, "Salt", "Drama"),
+            (3, "Sand", "War History Drama"),
+        ]
+        for genre in genres.split()
+    ]
+    table = pd.DataFrame(rows, columns=["id", "title", "genre"]).assign(
+        plot=lambda t: "Of " + t["title"], year=1995
+    )
+    for columns in (["id", "title", "genre", "plot", "year"], ["title", "genre", "plot"]):
+        table[columns].to_csv(tmp_path / "a.csv", index=False)
+        films = read(tmp_path / "a.csv")
+        assert films["genres"].tolist() == [
+            ["Crime", "Drama"],
+            ["Drama"],
+            ["War", "History", "Drama"],
+        ]
+        assert "6 rows tell of 3 films" in str(report_of(films)) and report_of(films).rows_read == 3
+    # Films of one name, or the same film twice, are no such rows.
+    table = pd.DataFrame([FILM] * 3 + [FILM | {"overview": "Another.", "genres": "War"}] * 2)
+    table.to_csv(tmp_path / "a.csv", index=False)
+    assert len(read(tmp_path / "a.csv")) == 5
+
+
+def test_genres_of_imdb_as_text(tmp_path):
+    text = "1 ::: Heat (1995) ::: crime ::: A thief: a ::: man.\n2 ::: Salt (2010) ::: sci-fi ::: A spy.\n"
+    films = read(write(tmp_path / "train_data.txt", text))
+    assert films["overview"].tolist() == ["A thief: a ::: man.", "A spy."]
+    assert films[["title", "year"]].values.tolist() == [["Heat", 1995], ["Salt", 2010]]
+    assert "no line names the columns" in str(report_of(films))
+    films = read(write(tmp_path / "a.txt", "title::plot::genre\n" + "Heat::A thief.::Crime\n"))
+    assert films["genres"].tolist() == [["Crime"]]
+    for text, words in [
+        ("1::Heat::Crime|War\n2::Salt::War\n", "no column 'overview'"),
+        ("Heat::A::B::C\n", "no header line"),
+    ]:
+        with pytest.raises(CatalogueError, match=words):
+            read(write(tmp_path / "movies.dat", text))
+
+
+def test_the_corpus_whose_plots_stand_beside(tmp_path):
+    row = '975900\t/m/03vyhn\tHeat\t1995-12-15\t14010832\t170.0\t{"/m/02h40lc": "English Language"}\t{"/m/09c7w0": "USA"}\t{"/m/01jfsb": "Thriller", "/m/0lsxr": "Crime"}\n'
+    path = write(
+        tmp_path / "movie.metadata.tsv",
+        row + row.replace("975900", "975901").replace("Heat", "Salt"),
+    )
+    with pytest.raises(CatalogueError, match=r"put plot_summaries\.txt"):
+        read(path)
+    write(tmp_path / "plot_summaries.txt", "975900\tA thief, “and” so on.\n1\tAnother.\n")
+    films = read(path)
+    assert films.loc[0, ["id", "title", "year", "overview", "language"]].tolist() == [
+        975900,
+        "Heat",
+        1995,
+        "A thief, “and” so on.",
+        "en",
+    ]
+    assert (
+        films["genres"].tolist() == [["Thriller", "Crime"]]
+        and report_of(films).dropped["no overview"] == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "minutes"),
+    [
+        ([5820, 7860, 0], [97, 131]),
+        ([5_820_000, 7_860_000, 0], [97, 131]),
+        ([58_200_000_000] * 2, [97, 97]),
+        ([97, 131, 900], [97, 131]),
+    ],
+)
+def test_units_of_time(tmp_path, cells, minutes):
+    table = pd.DataFrame(
+        [FILM | {"runtime": cell, "title": f"Heat {cell} {n}"} for n, cell in enumerate(cells)]
+    )
+    table.to_csv(tmp_path / "a.csv", index=False)
+    assert read(tmp_path / "a.csv")["runtime"].tolist()[:2] == minutes
+
+
+def test_stars_are_doubled(tmp_path):
+    table = pd.DataFrame(
+        [FILM | {"rating": 1 + n % 9 / 2, "title": f"Heat {n}"} for n in range(40)]
+    )
+    table.to_csv(tmp_path / "a.csv", index=False)
+    films = read(tmp_path / "a.csv")
+    assert films["vote_average"].max() == 10 and "were doubled" in str(report_of(films))
+    table.head(5).to_csv(tmp_path / "a.csv", index=False)
+    assert read(tmp_path / "a.csv")["vote_average"].max() == 3.0  # too few to say so
+
+
+def test_what_says_that_there_is_nothing(tmp_path):
+    table = pd.DataFrame(
+        [
+            FILM
+            | {
+                "tagline": "NA",
+                "collection": "NA",
+                "collection_name": "Heat Collection",
+                "title": "NA",
+            }
+        ]
+    )
+    table.to_csv(tmp_path / "a.csv", index=False)
+    film = read(tmp_path / "a.csv").iloc[0]
+    assert (
+        pd.isna(film["tagline"])
+        and film["collection"] == "Heat Collection"
+        and film["title"] == "NA"
+    )
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Filme,Sinopse,Gênero,Ano,Direção,Elenco,Duração,Nota,Votos",
+        "Tytuł,Opis,Gatunek,Rok,Reżyser,Obsada,Czas trwania,Ocena,Liczba głosów",
+        "Film Adı,Özet,Tür,Yıl,Yönetmen,Oyuncular,Süre,Puan,Oy sayısı",
+        "Titolo,Trama,Genere,Anno,Regia,Attori,Durata,Voto,Voti",
+        "Titel,Handlung,Genre,Erscheinungsjahr,Regie,Darsteller,Laufzeit,Bewertung,Stimmen",
+        "titre,synopsis,genres,date_sortie,realisateurs,acteurs,duree,note_spectateurs,nb_notes",
+        "Título,Sinopsis,Género,Año,Dirección,Reparto,Duración,Nota,Votos",
+        "Название,Описание,Жанры,Год выпуска,Режиссёр,В главных ролях,Время,Рейтинг Кинопоиска,Количество оценок",
+        "العنوان,القصة,النوع,السنة,المخرج,الممثلون,المدة,التقييم,عدد الأصوات",
+        "作品名,あらすじ,ジャンル,公開年,監督,出演者,上映時間,評価,評価数",
+        "片名,剧情简介,类型,上映日期,导演,主演,片长,豆瓣评分,评价人数",
+        "Titel,Handling,Genre,År,Regissör,Skådespelare,Speltid,Betyg,Röster",
+    ],
+)
+def test_columns_in_other_languages(header):
+    found = set(match_columns(header.split(",")))
+    expected = {
+        "title",
+        "overview",
+        "genres",
+        "year",
+        "directors",
+        "cast",
+        "runtime",
+        "vote_average",
+    }
+    assert expected <= found, expected - found

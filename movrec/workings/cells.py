@@ -183,6 +183,12 @@ def strip_markup(text: str) -> str:
     return unescape(text)
 
 
+_ENDS_OF_LINKS = ("»", "›", "→", "summary", "synopsis", "Read more", "Read all")
+_LINK_TO_MORE = re.compile(
+    r"\s*(?:See full (?:summary|synopsis)|Read (?:more|all))\s*[»›→]?\s*$", re.IGNORECASE
+)
+
+
 def parse_prose(cell: object) -> str | None:
     """Return a plot or another text of several words as one line without markup.
 
@@ -190,10 +196,14 @@ def parse_prose(cell: object) -> str | None:
     --------
     >>> parse_prose("<p>A thief.</p><p>A&nbsp;detective.</p>")
     'A thief. A detective.'
+    >>> parse_prose("A thief meets ...                See full summary »")
+    'A thief meets ...'
     """
     cell = text_in(cell)
     if isinstance(cell, str) and ("<" in cell or "&" in cell):
         cell = strip_markup(cell)
+    if isinstance(cell, str) and cell[-40:].rstrip().endswith(_ENDS_OF_LINKS):
+        cell = _LINK_TO_MORE.sub("", cell)
     return clean_text(cell)
 
 

@@ -64,6 +64,11 @@ revenue: recaudacion bilheteria einspielergebnis recettes incasso сборы с�
 budget: presupuesto orcamento budzet бюджет 预算 制作费 제작비
 """
 
+
+def _by_column(text: str) -> dict[str, tuple[str, ...]]:
+    found = re.findall(r"^(\w+):((?:.|\n(?!\w+:))*)", text, flags=re.MULTILINE)
+    return {column: tuple(map(squeeze, names.split())) for column, names in found}
+
 # %% ../../nbs/workings/01_columns.ipynb #columns-names-code
 REQUIRED_COLUMNS = ("title", "overview", "genres")
 
@@ -121,13 +126,6 @@ budget: budget productionbudget budgetx budgetmillions
 critics_score: criticsscore criticrating tomatometerrating tomatometer tomatometerscore criticscore metascore
 ratings_vector: ratingsvector
 """
-
-
-def _by_column(text: str) -> dict[str, tuple[str, ...]]:
-    found = re.findall(r"^(\w+):((?:.|\n(?!\w+:))*)", text, flags=re.MULTILINE)
-    return {column: tuple(map(squeeze, names.split())) for column, names in found}
-
-
 USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     column: names + _by_column(_ELSEWHERE).get(column, ())
     for column, names in _by_column(_NAMES).items()

@@ -42,6 +42,31 @@ def _values(column: Any) -> list[Any]:
             return [None] * len(column)
 
 
+def _batches(content: io.BufferedReader, request: Request) -> Iterator[Any]:
+    """Yield the record batches of a Parquet, Feather or Arrow file, with the wanted columns."""
+    import pyarrow
+    import pyarrow.feather
+    import pyarrow.parquet
+
+    if content.peek(4)[:4] == PARQUET_MARK:
+        file = pyarrow.parquet.ParquetFile(content)
+        places = _places(file.schema_arrow, request)
+        layout = request.take(list(places))
+        columns = [path for name, path in places.items() if name in layout.wanted]
+        yield from file.iter_batches(batch_size=request.chunk_size, columns=columns)
+        return
+    if content.peek(4)[:4] == b"\xff\xff\xff\xff":  # as the library datasets writes its cache
+        table = pyarrow.ipc.open_stream(content).read_all()
+    else:
+        table = pyarrow.feather.read_table(content)
+    places = _places(table.schema, request)
+    layout = request.take(list(places))
+    paths = [path for name, path in places.items() if name in layout.wanted]
+    outer = {path if path in table.column_names else path.partition(".")[0] for path in paths}
+    table = table.select([name for name in table.column_names if name in outer])
+    yield from table.to_batches(max_chunksize=request.chunk_size)
+
+# %% ../../nbs/workings/01_typed_cells.ipynb #typed-cells-places-code
 def _names(schema: Any) -> list[str]:
     """Return the columns of an Arrow table; of a column with names in it, those behind a point as well."""
     import pyarrow
@@ -79,31 +104,6 @@ def _column(batch: Any, path: str) -> Any:
     for name in inner:
         column = pyarrow.compute.struct_field(column, name)
     return column
-
-
-def _batches(content: io.BufferedReader, request: Request) -> Iterator[Any]:
-    """Yield the record batches of a Parquet, Feather or Arrow file, with the wanted columns."""
-    import pyarrow
-    import pyarrow.feather
-    import pyarrow.parquet
-
-    if content.peek(4)[:4] == PARQUET_MARK:
-        file = pyarrow.parquet.ParquetFile(content)
-        places = _places(file.schema_arrow, request)
-        layout = request.take(list(places))
-        columns = [path for name, path in places.items() if name in layout.wanted]
-        yield from file.iter_batches(batch_size=request.chunk_size, columns=columns)
-        return
-    if content.peek(4)[:4] == b"\xff\xff\xff\xff":  # as the library datasets writes its cache
-        table = pyarrow.ipc.open_stream(content).read_all()
-    else:
-        table = pyarrow.feather.read_table(content)
-    places = _places(table.schema, request)
-    layout = request.take(list(places))
-    paths = [path for name, path in places.items() if name in layout.wanted]
-    outer = {path if path in table.column_names else path.partition(".")[0] for path in paths}
-    table = table.select([name for name in table.column_names if name in outer])
-    yield from table.to_batches(max_chunksize=request.chunk_size)
 
 # %% ../../nbs/workings/01_typed_cells.ipynb #typed-cells-arrow-door
 def _text_size(column: Any, source: str) -> int:
