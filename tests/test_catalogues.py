@@ -1198,6 +1198,19 @@ WRAPPED = [
     [{"Item": {name: {"S": str(cell)} for name, cell in FILM.items()}}],
     {"Data": [{"Count": 1, "Result": [FILM | {"plots": {"plot": [{"plotText": "A thief."}]}}]}]},
     {"docs": [{name: [cell] for name, cell in FILM.items()}]},
+    [list(FILM), list(FILM.values())],
+    {
+        "meta": {"view": {"columns": [{"name": name} for name in FILM]}},
+        "data": [list(FILM.values())],
+    },
+    [
+        {
+            "id": 7,
+            "attributes": FILM
+            | {"genres": {"data": [{"id": 80, "attributes": {"name": "Crime"}}]}},
+        }
+    ],
+    {"mine": [FILM], "people": [{"name": "Ann Lee"}, {"name": "Bo Poe"}]},
 ]
 
 
@@ -1209,6 +1222,16 @@ def test_films_that_stand_within_something(tmp_path, shape, ending):
     film = read(write(tmp_path / f"a.{ending}", text)).iloc[0]
     assert (film["title"], film["year"], film["genres"]) == ("Heat", 1995, ["Crime"])
     assert film["overview"].startswith("A thief")
+
+
+def test_all_lists_of_films_in_an_object_are_read(tmp_path):
+    shape = {
+        "1995": [FILM],
+        "2010": [FILM | {"title": "Salt"}] * 2,
+        "people": [{"name": "Ann Lee"}] * 5,
+    }
+    films = read(write(tmp_path / "a.json", json.dumps(shape)))
+    assert films["title"].tolist() == ["Heat", "Salt", "Salt"]
 
 
 def test_a_file_of_actions_and_films(tmp_path):
@@ -1315,6 +1338,7 @@ def test_a_parquet_file_whose_films_stand_within_one_column(tmp_path):
         (["Drama. Misterio", "Drama. Comedia", "Misterio. Comedia"], [["Drama", "Misterio"], ["Drama", "Comedia"], ["Misterio", "Comedia"]]),
         (["Krimi und Drama", "Krimi", "Drama", "Liebe und Tod"], [["Krimi", "Drama"], ["Krimi"], ["Drama"], ["Liebe und Tod"]]),
         (["剧情 犯罪", "剧情", "犯罪 剧情", "犯罪"], [["剧情", "犯罪"], ["剧情"], ["犯罪", "剧情"], ["犯罪"]]),
+        (["[ Drama, Crime ]", "[War]"], [["Drama", "Crime"], ["War"]]),
         (["http://dbpedia.org/resource/Drama_film|http://dbpedia.org/resource/Noir"], [["Drama film", "Noir"]]),
         (["science-fiction", "Science Fiction", "Science Fiction"], [["Science Fiction"]] * 3),
         ([[{"tag": "Drama"}], [{"tag": "Crime"}]], [["Drama"], ["Crime"]]),

@@ -247,7 +247,8 @@ def name_within(entry: object) -> str | None:
     if isinstance(entry, dict):
         usual = (entry.get(name) for name in _NAME_OF)
         named = (entry[name] for name in entry if name.casefold().endswith(("name", "nm")))
-        return next((text for text in (*usual, *named) if isinstance(text, str)), None)
+        within = (name_within(value) for value in entry.values() if isinstance(value, dict))
+        return next((text for text in (*usual, *named, *within) if isinstance(text, str)), None)
     return entry if isinstance(entry, str) else None
 
 

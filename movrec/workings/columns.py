@@ -107,7 +107,7 @@ collection: collectionname collection belongstocollection franchise
 tagline: tagline taglines
 vote_average: voteaverage imdbrating imbdrating averagerating aggregateratingratingvalue communityrating reviewrating usersrating averagevote avgvote avgrating meanvote
     weightedaveragevote ratingaverage imdbscore userrating userscore doubanscore ratingimdb
-    audiencerating audiencescore ratingkp kprating ratingvalue nota bewertung 评分 評価 평점 рейтинг التقييم rating score vote
+    audiencerating audiencescore peoplescore ratingkp kprating ratingvalue nota bewertung 评分 評価 평점 рейтинг التقييم rating score vote
 vote_count: votecount numvotes imdbvotes noofvotes votes numberofvotes numvotedusers totalvotes
     ratingcount aggregateratingratingcount imbdvotes ratingscount numratings noofratings totalratings imdbvotecount doubanvotes numberofratings noofpersonsvoted voters
     userscount scoredby audiencecount votesimdb voteskp votos 评价人数
@@ -120,10 +120,10 @@ cast: cast actors actor stars starring casts star leadactors starcast castmember
     reparto elenco attori darsteller schauspieler besetzung 主演 演员 出演 キャスト 출연 배우 актеры
 keywords: keywords keyword keywordskeywords plotkeywords moviekeywords plotkyeword
 revenue: revenue worldwidegross worldwidelifetimegross grossworldwide grossworldwwide worldwideboxoffice worlwidegrossincome worldwidegrossincome
-    boxofficeworldwide worldwidegrossrevenue boxoffice boxofficegross lifetimegross totalgross grossrevenue grosses
+    boxofficeworldwide worldwidegrossrevenue boxoffice boxofficegross boxofficegrossusa lifetimegross totalgross grossrevenue grosses
     gross grossin domesticgross revenuemillions grossmillions
 budget: budget productionbudget budgetx budgetmillions
-critics_score: criticsscore criticrating tomatometerrating tomatometer tomatometerscore criticscore metascore
+critics_score: criticsscore criticrating metacritic metacriticscore rottentomatoes tomatometerrating tomatometer tomatometerscore criticscore metascore
 ratings_vector: ratingsvector
 """
 USUAL_NAMES: Mapping[str, tuple[str, ...]] = {

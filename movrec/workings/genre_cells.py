@@ -231,7 +231,7 @@ def find_weak_mark(cells: Iterable[object]) -> str | None:
 # %% ../../nbs/workings/01_genre_cells.ipynb #genre-cells-parse
 _NO_COMMA = re.compile(r"(['\"])\s+(['\"])")  # as NumPy prints a list: ['Drama' 'Crime']
 # As databases do: {Drama,"Science Fiction"}
-_BARE_LIST = re.compile(r"[\[{]([\"']?[^\W\d_][\w\s,&\"'-]{0,300})[\]}]")
+_BARE_LIST = re.compile(r"[\[{]\s*([\"']?[^\W\d_][\w\s,&\"'-]{0,300})[\]}]")
 _IN_BRACKETS = re.compile(r"\(\s*((['\"]).*\2),?\s*\)|((['\"]).*\4)", re.DOTALL)
 _ADDRESS = re.compile(r"https?://[^\s|;,\"'\]}]*[/#]([^\s/#|;,\"'\]}]+)")
 _HTML_TAG = re.compile(r"\s*</?[a-zA-Z][^<>]{0,100}>\s*")

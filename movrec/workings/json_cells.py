@@ -42,6 +42,28 @@ def _by_column(table: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(lists, record)) for record in zip(*lists.values())]
 
 
+def _rows_with_names(value: Any, request: Request) -> list[dict[str, Any]] | None:
+    """Return the records of rows whose columns are named once: as pandas and open data portals write them."""
+    names, rows = None, None
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(row, list) for row in value[:HEADER_WITHIN])
+    ):
+        names, rows = value[0], value[1:]
+    elif isinstance(value, dict):
+        meta = value.get("meta")
+        view = meta.get("view") if isinstance(meta, dict) else None
+        names = value.get("columns", view.get("columns") if isinstance(view, dict) else None)
+        rows = value.get("data", value.get("rows"))
+    if not isinstance(names, list) or not isinstance(rows, list):
+        return None
+    called = [str(name.get("name") if isinstance(name, dict) else name) for name in names]
+    if not request.fits(called):
+        return None
+    return [dict(zip(called, row)) for row in rows if isinstance(row, list)]
+
+
 def _is_list_of_records(value: object) -> bool:
     return isinstance(value, list) and any(
         isinstance(entry, dict) for entry in value[:HEADER_WITHIN]
@@ -53,7 +75,7 @@ def _fits(records: Sequence[Any], request: Request) -> bool:
     head = records[:HEADER_WITHIN]
     return request.fits(names_of(head)) or bool(wrappers_of(head, request))
 
-
+# %% ../../nbs/workings/01_json_cells.ipynb #json-cells-in-code
 def records_in(value: Any, request: Request, depth: int = 4) -> list[Any] | None:
     """Return the records that a JSON value holds, None where it holds none.
 
@@ -79,6 +101,9 @@ def records_in(value: Any, request: Request, depth: int = 4) -> list[Any] | None
     >>> records_in({"title": {"0": "Heat"}, "plot": {"0": "A thief."}, "genre": {"0": "Crime"}}, request)
     [{'title': 'Heat', 'plot': 'A thief.', 'genre': 'Crime'}]
     """
+    rows = _rows_with_names(value, request)
+    if rows is not None:
+        return rows
     if isinstance(value, list):
         if not _is_list_of_records(value):
             return None
@@ -90,17 +115,16 @@ def records_in(value: Any, request: Request, depth: int = 4) -> list[Any] | None
         return [record for page in pages for record in page or ()] or value
     if not isinstance(value, dict) or not value:
         return None
-    names, data = value.get("columns"), value.get("data")
-    if isinstance(names, list) and isinstance(data, list) and request.fits(list(map(str, names))):
-        return [dict(zip(map(str, names), row)) for row in data if isinstance(row, list)]
     if request.fits(names_of([value])):
         columns = [cells for cells in value.values() if isinstance(cells, (dict, list))]
         return _by_column(value) if len(columns) == len(value) else [value]
     inner = [entry for entry in value.values() if isinstance(entry, dict)]
     if len(inner) > len(value) / 2 and _fits(inner, request):
         return [{"id": key, **entry} for key, entry in value.items() if isinstance(entry, dict)]
-    lists = [records_in(entry, request, depth - 1) for entry in value.values()] if depth else []
-    return max((found for found in lists if found), key=len, default=None)
+    found = [records_in(entry, request, depth - 1) for entry in value.values()] if depth else []
+    lists = [records for records in found if records]
+    films = [records for records in lists if _fits(records, request)]
+    return [film for records in films for film in records] or max(lists, key=len, default=None)
 
 # %% ../../nbs/workings/01_json_cells.ipynb #json-cells-chunks-code
 _LONGEST_PYTHON = 10_000_000  # characters of a file that Python wrote
