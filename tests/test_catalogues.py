@@ -1217,7 +1217,7 @@ WRAPPED = [
 @pytest.mark.parametrize("shape", WRAPPED, ids=range(len(WRAPPED)))
 @pytest.mark.parametrize("ending", ["json", "jsonl"])
 def test_films_that_stand_within_something(tmp_path, shape, ending):
-    lines = shape if ending == "jsonl" and isinstance(shape, list) else [shape]
+    lines = shape if isinstance(shape, list) and isinstance(shape[0], dict) else [shape]
     text = json.dumps(shape) if ending == "json" else "\n".join(map(json.dumps, lines)) + "\n"
     film = read(write(tmp_path / f"a.{ending}", text)).iloc[0]
     assert (film["title"], film["year"], film["genres"]) == ("Heat", 1995, ["Crime"])

@@ -387,7 +387,8 @@ def _known_by_form(
     mark = wide_mark(head)
     if mark is None or any(request.fits(_row(head[0], delimiter)) for delimiter in DELIMITERS):
         return None
-    first = next(wide_records(iter(head), mark, head[0].count(mark) + 1))
+    width = min(line.count(mark) for line in head) + 1
+    first = next(wide_records(iter(head), mark, width))
     if request.fits(first):
         rest = itertools.chain(head[1:], lines)
         return first, wide_records(rest, mark, len(first))

@@ -121,6 +121,8 @@ def records_in(value: Any, request: Request, depth: int = 4) -> list[Any] | None
     inner = [entry for entry in value.values() if isinstance(entry, dict)]
     if len(inner) > len(value) / 2 and _fits(inner, request):
         return [{"id": key, **entry} for key, entry in value.items() if isinstance(entry, dict)]
+    if wrappers_of([value], request):
+        return [value]
     found = [records_in(entry, request, depth - 1) for entry in value.values()] if depth else []
     lists = [records for records in found if records]
     films = [records for records in lists if _fits(records, request)]

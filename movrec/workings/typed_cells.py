@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from .core import CatalogueError, first_line
+from .json_values import plain_value
 from .limits import FILES, check_file_limit, check_unpacked
 from .request import Request, chunk_of, header_row
 
@@ -34,6 +35,8 @@ def _values(column: Any) -> list[Any]:
     try:
         if kind.is_binary(column.type) or kind.is_large_binary(column.type):
             return column.cast(pyarrow.string()).to_pylist()
+        if kind.is_nested(column.type):
+            return [plain_value(value) for value in column.to_pylist()]
         return column.to_pylist()
     except (ValueError, OverflowError):
         try:
