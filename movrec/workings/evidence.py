@@ -195,7 +195,7 @@ def to_ten(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     given = [cell for cell in cells if isinstance(cell, float) and cell == cell]
     if not given or max(given) > 100:
         return table, None
-    if len(given) >= _ENOUGH and 1 < max(given) <= 5:
+    if len(given) >= _ENOUGH and 4 < max(given) <= 5:  # the worst films of all have less
         by, said = 2.0, "ratings from 0 to 5 were doubled"
     elif sorted(given)[len(given) // 2] > 10:
         by, said = 0.1, "ratings from 0 to 100 were divided by 10"

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from .core import CatalogueError, first_line
-from .json_values import plain_value
+from .json_values import names_of, plain_value
 from .limits import FILES, check_file_limit, check_unpacked
 from .request import Request, chunk_of, header_row
 
@@ -245,6 +245,24 @@ def sheet_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Da
         yield chunk_of(records[start : start + request.chunk_size], header, layout)
 
 # %% ../../nbs/workings/01_typed_cells.ipynb #typed-cells-frames-code
+def _unfolded(films: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with a column more for what stands within its dictionaries, the same one where it has none."""
+    more = {}
+    for name in films.columns[films.dtypes == object]:
+        head = [cell for cell in films[name].head(_LOOKED_AT) if isinstance(cell, dict)]
+        for path in names_of([{name: cell} for cell in head]):
+            if path != name and path not in films:
+                inner = path.removeprefix(f"{name}.")
+                cells = (
+                    cell.get(inner) if isinstance(cell, dict) else None for cell in films[name]
+                )
+                more[path] = pd.Series(list(map(plain_value, cells)), films.index, dtype=object)
+    return films.assign(**more) if more else films
+
+
+_LOOKED_AT = 30  # rows
+
+
 def as_pandas(films: Any) -> pd.DataFrame:
     """Return a table of any library as a pandas DataFrame.
 
@@ -257,7 +275,8 @@ def as_pandas(films: Any) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The table; the same object where it is one.
+        The table; the same object where it is one, unless it has dictionaries in its cells: what stands
+        within them gets columns with a point in their names.
 
     Raises
     ------
@@ -275,7 +294,7 @@ def as_pandas(films: Any) -> pd.DataFrame:
     movrec.workings.core.CatalogueError: A film table has to be a DataFrame, not a list: pandas...
     """
     if isinstance(films, pd.DataFrame):
-        return films
+        return _unfolded(films)
     kind = f"{type(films).__module__.split('.')[0]} {type(films).__name__}".removeprefix(
         "builtins "
     )
@@ -299,4 +318,4 @@ def as_pandas(films: Any) -> pd.DataFrame:
             f"A film table has to be a DataFrame, not a {kind}: pandas.DataFrame(...) makes one of "
             "lists and dictionaries."
         )
-    return table
+    return _unfolded(table)
