@@ -533,6 +533,11 @@ def test_a_profile_asks_for_what_was_not_seen(small_recommender, films):
     )
     assert profile_from(again, films).liked == (films["id"][0],)
     assert shares_of_scale([60, 100]) == [0.6, 1.0]
+    # Somebody who gives no more than five of ten on IMDb does not like what got four.
+    harsh = pd.DataFrame(
+        {"Const": films["imdb_id"][:2], "Your Rating": [5, 4], "Title": films["title"][:2]}
+    )
+    assert profile_from(harsh, films).disliked == (films["id"][1],)
     with pytest.raises(CatalogueError, match="None of the 1 films"):
         profile_from(pd.DataFrame({"Name": ["No such film"], "Year": [2031]}), films)
     with pytest.raises(CatalogueError, match="names no films"):

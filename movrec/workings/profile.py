@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from .cells import Unreadable, parse_title
-from .columns import places_of
+from .columns import places_of, squeeze
 from .core import CatalogueError, check_whole, clean_text, is_missing, shorten
 from .files import NoRows, read_cells
 from .layouts import Layout, Parser
@@ -100,7 +100,16 @@ def history_files(names: Iterable[str]) -> list[str]:
 
 def _read_table(source: str | os.PathLike[str], member: str | None = None) -> pd.DataFrame:
     chunks = read_cells(source, 10_000, kind=partial(HistoryRequest, member=member))
-    return pd.concat([chunks.layout.parse(cells) for cells in chunks], ignore_index=True)
+    table = pd.concat([chunks.layout.parse(cells) for cells in chunks], ignore_index=True)
+    return _with_scale(table, chunks.layout)
+
+
+def _with_scale(table: pd.DataFrame, layout: Layout) -> pd.DataFrame:
+    """Return a table that says what its ratings are out of, where its columns are IMDb's."""
+    called = {squeeze(name) for names in layout.columns.values() for name in names}
+    if {"const", "yourrating"} <= called:
+        table.attrs["out_of"] = 10.0
+    return table
 
 
 def _read_archive(source: str | os.PathLike[str], members: Sequence[str]) -> pd.DataFrame:
@@ -133,7 +142,7 @@ def read_history(source: str | os.PathLike[str] | pd.DataFrame) -> pd.DataFrame:
     DataFrame
         A row a line of the file, of an archive a row a film, with those of these columns that are
         there: `title`, `original_title`, `year`, `rating` (on its own scale), `imdb_id`, `tmdb_id`,
-        `liked` (True where a film has a heart).
+        `liked` (True where a film has a heart). Of IMDb's ratings, `attrs["out_of"]` is 10.
 
     Raises
     ------
@@ -151,24 +160,32 @@ def read_history(source: str | os.PathLike[str] | pd.DataFrame) -> pd.DataFrame:
         table = _read_archive(source, members) if members else _read_table(source)
     else:
         cells = as_pandas(source).reset_index(drop=True)
-        table = HistoryRequest("The table").take([str(name) for name in cells]).parse(cells)
-    return table.map(lambda value: None if isinstance(value, Unreadable) else value)
+        layout = HistoryRequest("The table").take([str(name) for name in cells])
+        table = _with_scale(layout.parse(cells), layout)
+    read = table.map(lambda value: None if isinstance(value, Unreadable) else value)
+    read.attrs = dict(table.attrs)
+    return read
 
 # %% ../../nbs/workings/06_profile.ipynb #profile-scale-code
 LIKED_FROM, DISLIKED_TO = 0.8, 0.4  # of the highest rating
 
 
-def shares_of_scale(ratings: Iterable[float | None]) -> list[float | None]:
-    """Return ratings as parts of the highest that there is on their scale: 5, 10 or 100.
+def shares_of_scale(
+    ratings: Iterable[float | None], out_of: float | None = None
+) -> list[float | None]:
+    """Return ratings as parts of the highest that there is on their scale: 5, 10 or 100, if it is not known.
 
     Examples
     --------
     >>> shares_of_scale([4.5, None, 2]), shares_of_scale([8, 10])
     ([0.9, None, 0.4], [0.8, 1.0])
+    >>> shares_of_scale([5, 4], out_of=10)
+    [0.5, 0.4]
     """
     given = [None if is_missing(rating) else float(rating) for rating in ratings]  # type: ignore[arg-type]
     highest = max((rating for rating in given if rating is not None), default=0.0)
-    top = 5.0 if highest <= 5 else 10.0 if highest <= 10 else 100.0
+    guessed = 5.0 if highest <= 5 else 10.0 if highest <= 10 else 100.0
+    top = max(guessed, out_of or guessed)
     return [None if rating is None else round(rating / top, 4) for rating in given]
 
 
@@ -311,7 +328,9 @@ def profile_from(source: str | os.PathLike[str] | pd.DataFrame, films: Any) -> P
             + (" Is it the right file?" if is_file else "")
         )
     known["share"] = pd.to_numeric(
-        pd.Series(shares_of_scale(table["rating"]), table.index)[known.index]
+        pd.Series(shares_of_scale(table["rating"], history.attrs.get("out_of")), table.index)[
+            known.index
+        ]
     )
     if "liked" in history:
         hearts = history["liked"].eq(True)[known.index]

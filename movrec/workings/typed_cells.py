@@ -248,7 +248,7 @@ def sheet_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Da
 def _unfolded(films: pd.DataFrame) -> pd.DataFrame:
     """Return a table with a column more for what stands within its dictionaries, the same one where it has none."""
     more = {}
-    for name in films.columns[films.dtypes == object]:
+    for name in films.select_dtypes("object").columns:
         head = [cell for cell in films[name].head(_LOOKED_AT) if isinstance(cell, dict)]
         for path in names_of([{name: cell} for cell in head]):
             if path != name and path not in films:
