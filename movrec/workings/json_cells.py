@@ -76,6 +76,9 @@ def _fits(records: Sequence[Any], request: Request) -> bool:
     return request.fits(names_of(head)) or bool(wrappers_of(head, request))
 
 # %% ../../nbs/workings/01_json_cells.ipynb #json-cells-in-code
+_MOST_COLUMNS = 1_000  # of an object that is one film, or a table by columns
+
+
 def records_in(value: Any, request: Request, depth: int = 4) -> list[Any] | None:
     """Return the records that a JSON value holds, None where it holds none.
 
@@ -115,13 +118,13 @@ def records_in(value: Any, request: Request, depth: int = 4) -> list[Any] | None
         return [record for page in pages for record in page or ()] or value
     if not isinstance(value, dict) or not value:
         return None
-    if request.fits(names_of([value])):
-        columns = [cells for cells in value.values() if isinstance(cells, (dict, list))]
-        return _by_column(value) if len(columns) == len(value) else [value]
     inner = [entry for entry in value.values() if isinstance(entry, dict)]
     if len(inner) > len(value) / 2 and _fits(inner, request):
         return [{"id": key, **entry} for key, entry in value.items() if isinstance(entry, dict)]
-    if wrappers_of([value], request):
+    if len(value) <= _MOST_COLUMNS and request.fits(names_of([value])):
+        columns = [cells for cells in value.values() if isinstance(cells, (dict, list))]
+        return _by_column(value) if len(columns) == len(value) else [value]
+    if len(value) <= _MOST_COLUMNS and wrappers_of([value], request):
         return [value]
     found = [records_in(entry, request, depth - 1) for entry in value.values()] if depth else []
     lists = [records for records in found if records]
