@@ -1291,6 +1291,8 @@ PEOPLE = [
             ["Bo Poe"],
         ),
         ({"directors": "Ann Lee", "stars": ["Bo Poe, ", "Cy Dee, "]}, ["Ann Lee"], ["Bo Poe", "Cy Dee"]),
+        ({"directors": "Ann Lee & Bo Poe", "actors": "Cy Dee and Di Eff"}, ["Ann Lee", "Bo Poe"], ["Cy Dee", "Di Eff"]),
+        ({"directors": "Joel and Ann Lee", "actors": ["Cy Dee & Di Eff"]}, ["Joel and Ann Lee"], ["Cy Dee & Di Eff"]),
         ({"directors": "Ann Lee", "actors": "Bo Poe - Cy Dee"}, ["Ann Lee"], ["Bo Poe", "Cy Dee"]),
     ],
 )  # fmt: skip

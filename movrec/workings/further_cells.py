@@ -23,8 +23,8 @@ from .core import clean_text, is_list, is_missing
 from .number_cells import parse_number
 
 # %% auto #0
-__all__ = ['parse_money', 'parse_millions', 'parse_percent', 'list_of', 'parse_names', 'names_in', 'parse_cast', 'parse_keywords',
-           'keywords_by', 'parse_crew', 'parse_players', 'parse_numbers']
+__all__ = ['parse_money', 'parse_millions', 'parse_percent', 'list_of', 'parse_names', 'names_in', 'parse_people', 'parse_cast',
+           'parse_keywords', 'keywords_by', 'parse_crew', 'parse_players', 'parse_numbers']
 
 # %% ../../nbs/workings/01_further_cells.ipynb #more-cells-money-code
 _CURRENCY = re.compile(r"(?:[A-Z]{1,3}\s?)?[$€£¥₹₩]|\b(?:USD|US|EUR|GBP|INR|Rs\.?)(?![a-z])")
@@ -190,6 +190,26 @@ def names_in(entries: Iterable[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kept))[:_MOST_NAMES]
 
 # %% ../../nbs/workings/01_further_cells.ipynb #more-cells-words-code
+_AND = re.compile(r"\s+(?:&|and|und|et|y|e|и)\s+")
+
+
+def parse_people(cell: object) -> tuple[str, ...] | Unreadable:
+    """Return the names of people that a cell lists; two with an "and" between where both have two words.
+
+    Examples
+    --------
+    >>> parse_people("Ann Lee & Bo Poe, Cy Dee"), parse_people("Penn and Teller")
+    (('Ann Lee', 'Bo Poe', 'Cy Dee'), ('Penn and Teller',))
+    """
+    names = parse_names(cell)
+    if isinstance(names, Unreadable) or not isinstance(cell, str):
+        return names
+    parted = (_AND.split(name) for name in names)
+    both = zip(names, parted)
+    whole = (parts if all(" " in part for part in parts) else [name] for name, parts in both)
+    return tuple(dict.fromkeys(name for parts in whole for name in parts))
+
+
 def parse_cast(cell: object) -> tuple[str, ...] | Unreadable:
     """Return the ten names that stand first.
 
@@ -198,7 +218,7 @@ def parse_cast(cell: object) -> tuple[str, ...] | Unreadable:
     >>> len(parse_cast([f"Player {n}" for n in range(30)]))
     10
     """
-    names = parse_names(cell)
+    names = parse_people(cell)
     return names if isinstance(names, Unreadable) else names[:10]
 
 

@@ -31,6 +31,7 @@ from movrec.workings.further_cells import (
     parse_money,
     parse_names,
     parse_numbers,
+    parse_people,
     parse_percent,
     parse_players,
 )
@@ -199,7 +200,7 @@ PARSERS: Mapping[str, Parser] = {
     "vote_count": parse_count,
     "popularity": parse_number,
     "other_titles": parse_names,
-    "directors": parse_names,
+    "directors": parse_people,
     "cast": parse_cast,
     "keywords": parse_keywords,
     "revenue": parse_money,
