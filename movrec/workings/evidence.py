@@ -244,10 +244,13 @@ def join_rows(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"title": "Heat", "overview": "A thief.", "genres": [(("Crime", 80),), (("Drama", 18),)]})
+    >>> genres = [(("Crime", 80),), (("Drama", 18),)] * 2
+    >>> rows = pd.DataFrame({"title": ["Heat", "Heat", "Salt", "Salt"], "overview": "A.", "genres": genres})
     >>> films, notice = join_rows(rows)
-    >>> films["genres"].tolist(), notice
-    ([(('Crime', 80), ('Drama', 18))], '2 rows tell of 1 film, with another genre in each: they were put together')
+    >>> films["genres"].tolist()
+    [(('Crime', 80), ('Drama', 18)), (('Crime', 80), ('Drama', 18))]
+    >>> notice
+    '4 rows tell of 2 films, with another genre in each: they were put together'
     """
     if table["title"].duplicated().sum() < _REPEATED * len(table):
         return table, None
@@ -259,7 +262,7 @@ def join_rows(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     several = [places for places in rows.values() if len(places) > 1]
     genres = [repr(entries) for entries in table["genres"]]
     differ = [places for places in several if len({genres[place] for place in places}) > 1]
-    if not differ or len(differ) < len(several) / 2:
+    if len(differ) < max(2, len(several) / 2):
         return table, None
     kept = table.iloc[[places[0] for places in rows.values()]].copy()
     for column in (name for name in _LISTS if name in table):
@@ -269,11 +272,8 @@ def join_rows(table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
             for places in rows.values()
         ]
         kept[column] = pd.Series(joined, index=kept.index, dtype=object)
-    n_films = f"{len(kept):,} film{'s' * (len(kept) > 1)}"
-    return (
-        kept,
-        f"{len(table):,} rows tell of {n_films}, with another genre in each: they were put together",
-    )
+    said = f"{len(table):,} rows tell of {len(kept):,} films, with another genre in each"
+    return kept, f"{said}: they were put together"
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-warnings-code
 def _how_read(plots: list[str]) -> str:

@@ -129,7 +129,9 @@ def records_in(value: Any, request: Request, depth: int = 4) -> list[Any] | None
     found = [records_in(entry, request, depth - 1) for entry in value.values()] if depth else []
     lists = [records for records in found if records]
     films = [records for records in lists if _fits(records, request)]
-    return [film for records in films for film in records] or max(lists, key=len, default=None)
+    if films or not lists:
+        return [film for records in films for film in records] or None
+    return max(lists, key=len)
 
 # %% ../../nbs/workings/01_json_cells.ipynb #json-cells-chunks-code
 _LONGEST_PYTHON = 10_000_000  # characters of a file that Python wrote

@@ -171,8 +171,8 @@ def mended_json(text: str) -> str:
 
     Examples
     --------
-    >>> mended_json('[{"year": NumberInt(1995), "title": "A // B",}, // mine\n]')
-    '[{"year": 1995, "title": "A // B"} \n]'
+    >>> mended_json('[{"year": NumberInt(1995), "title": "A // B",}, // mine\\n]')
+    '[{"year": 1995, "title": "A // B"} \\n]'
     """
     text = _COMMENT.sub(lambda found: found.group() if found.group()[0] == '"' else " ", text)
     return _EXTRA.sub(_without_extra, text)
@@ -194,7 +194,7 @@ def is_json(head: bytes) -> bool:
 
     Examples
     --------
-    >>> is_json(b'[{"title"'), is_json(b"// mine\n{"), is_json(b"title,plot"), is_json(b"// mine\ntitle")
+    >>> is_json(b'[{"title"'), is_json(b"// mine\\n{"), is_json(b"title,plot"), is_json(b"// mine\\ntitle")
     (True, True, False, False)
     """
     place = _BEFORE_JSON.match(head).end()  # type: ignore[union-attr]
