@@ -248,14 +248,13 @@ def sheet_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Da
 def _unfolded(films: pd.DataFrame) -> pd.DataFrame:
     """Return a table with a column more for what stands within its dictionaries, the same one where it has none."""
     more = {}
-    for name in films.select_dtypes("object").columns:
-        head = [cell for cell in films[name].head(_LOOKED_AT) if isinstance(cell, dict)]
+    for name, column in films.items():
+        first = column.head(_LOOKED_AT) if column.dtype == "object" else ()
+        head = [cell for cell in first if isinstance(cell, dict)]
         for path in names_of([{name: cell} for cell in head]):
             if path != name and path not in films:
                 inner = path.removeprefix(f"{name}.")
-                cells = (
-                    cell.get(inner) if isinstance(cell, dict) else None for cell in films[name]
-                )
+                cells = (cell.get(inner) if isinstance(cell, dict) else None for cell in column)
                 more[path] = pd.Series(list(map(plain_value, cells)), films.index, dtype=object)
     return films.assign(**more) if more else films
 
