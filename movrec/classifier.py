@@ -9,7 +9,7 @@ __all__ = ['GenreClassifier']
 import os
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -26,6 +26,7 @@ from movrec.workings.genres import (
     multi_label_tags,
     named_f1,
 )
+from .workings.inference import layers_of, mean_of_layers
 from movrec.workings.network import (
     as_vectors,
     check_batch_size,
@@ -33,10 +34,14 @@ from movrec.workings.network import (
     choose_device,
     learned_from,
     mean_and_scale,
-    mean_probabilities,
+    networks_of,
     state_of,
+    weights_of,
 )
 from .workings.training import train_networks
+
+if TYPE_CHECKING:
+    import torch
 
 # %% ../nbs/03_classifier.ipynb #98f3b387
 @dataclass(eq=False, repr=False)
@@ -84,7 +89,7 @@ class GenreClassifier(ClassifierMixin, Estimator):
         How many networks are trained at a time on a CPU: -1 for one a core, None for 1. The result is
         the same.
     device : str or None, default None
-        None chooses CUDA, Apple's MPS or the CPU by itself; see `choose_device`.
+        Where to train: None chooses CUDA, Apple's MPS or the CPU by itself; see `choose_device`.
     random_state : int or None, default 42
         Seed of all that is random. On a CPU the same seed and films give the same networks.
     progress : bool, default True
@@ -111,14 +116,15 @@ class GenreClassifier(ClassifierMixin, Estimator):
         What the network that had set a film aside predicted for it. Not saved.
     n_features_in_ : int
         Length of the vectors that it was fitted on.
-    networks_ : torch.nn.ModuleList
-        The trained networks. They take standardized vectors and give logits.
+    weights_ : dict of str to array
+        What the networks have learned, by the names that torch gives it.
     mean_, scale_ : array of float32, shape (n_features,)
         What vectors are standardized with.
 
     Notes
     -----
-    Each network is computed on one CPU core: one as small as this gains nothing from more.
+    Each network is trained on one CPU core: one as small as this gains nothing from more. What a
+    trained one says is worked out with NumPy, and torch is not imported.
 
     Lists of names are what a catalogue holds, but no form that scikit-learn knows. With them
     ``Pipeline``, ``cross_val_score`` and ``GridSearchCV`` work as long as the score is this class's
@@ -189,7 +195,8 @@ class GenreClassifier(ClassifierMixin, Estimator):
         mean, scale = mean_and_scale(vectors)
         trained = train_networks(self, (vectors - mean) / scale, labels)
         # Only now: an interrupt leaves what was fitted before as it was.
-        self.classes_, self.networks_ = classes, trained.networks
+        self.classes_ = classes
+        self._keep(weights_of(trained.networks))
         self.mean_, self.scale_, self.n_features_in_ = mean, scale, vectors.shape[1]
         self.history_, self.best_epochs_ = trained.history, trained.best_epochs
         self.validation_films_, self.validation_probabilities_ = trained.films_aside, trained.judged
@@ -219,7 +226,7 @@ class GenreClassifier(ClassifierMixin, Estimator):
         """
         self.check_fitted()
         vectors = (as_vectors(X, self.n_features_in_) - self.mean_) / self.scale_
-        return mean_probabilities(self.networks_, vectors)
+        return mean_of_layers(self._layers, vectors)
 
     def predict(self, X: Any) -> Any:
         """Return the genres whose probability reaches `thresholds_`.
@@ -304,7 +311,7 @@ class GenreClassifier(ClassifierMixin, Estimator):
         ----------
         folder : str or path
         device : str or None, default None
-            Where to compute; see `choose_device`.
+            Where to compute, should it be fitted again; see `choose_device`.
 
         Returns
         -------
@@ -320,9 +327,21 @@ class GenreClassifier(ClassifierMixin, Estimator):
             This machine has no such device.
         """
         classifier = super().load(folder)
+        if device is not None:
+            choose_device(device)
         classifier.device = device
-        classifier.networks_.to(choose_device(device))
         return classifier
+
+    @property
+    def networks_(self) -> "torch.nn.ModuleList":
+        """The trained networks, made anew for torch: they take standardized vectors and give logits."""
+        self.check_fitted()
+        return networks_of(self, self.n_features_in_, len(self.classes_), self.weights_)
+
+    def _keep(self, weights: dict[str, np.ndarray]) -> None:
+        self.weights_ = weights
+        n_hidden = len(self.hidden)
+        self._layers = [layers_of(weights, number, n_hidden) for number in range(self.networks)]
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         return state_of(self)
@@ -330,6 +349,7 @@ class GenreClassifier(ClassifierMixin, Estimator):
     def _restore(self, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         for name, value in learned_from(self, description, arrays).items():
             setattr(self, name, value)
+        self._keep(self.weights_)
 
     def __sklearn_tags__(self) -> Any:
         return multi_label_tags(super().__sklearn_tags__(), self.classes)

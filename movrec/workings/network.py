@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from .core import CONTROL, ParameterError, check_whole, quoted
+from .inference import check_weights
 
 if TYPE_CHECKING:
     import torch
 
 # %% auto #0
 __all__ = ['as_vectors', 'mean_and_scale', 'build_network', 'start_at_base_rates', 'choose_device', 'one_thread', 'repeatable',
-           'network_probabilities', 'mean_probabilities', 'Recipe', 'check_hidden', 'check_batch_size', 'weights_of',
-           'networks_of', 'state_of', 'learned_from']
+           'network_probabilities', 'Recipe', 'check_hidden', 'check_batch_size', 'weights_of', 'networks_of',
+           'state_of', 'learned_from']
 
 # %% ../../nbs/workings/03_network.ipynb #a01d6fe4
 def as_vectors(X: Any, n_features: int | None = None, least: int = 0) -> np.ndarray:
@@ -308,32 +309,6 @@ def network_probabilities(network: torch.nn.Module, vectors: torch.Tensor) -> np
             [torch.sigmoid(network(part)).cpu().numpy() for part in vectors.split(4096)]
         )
 
-
-def mean_probabilities(networks: torch.nn.ModuleList, vectors: np.ndarray) -> np.ndarray:
-    """Return the mean of what several networks say of standardized vectors.
-
-    Parameters
-    ----------
-    networks : torch.nn.ModuleList
-    vectors : array of float32, shape (n_films, n_features)
-
-    Returns
-    -------
-    array of float32, shape (n_films, n_genres)
-
-    Examples
-    --------
-    >>> import torch
-    >>> networks = torch.nn.ModuleList([build_network(4, 2), build_network(4, 2)])
-    >>> mean_probabilities(networks, np.zeros((3, 4), dtype=np.float32)).shape
-    (3, 2)
-    """
-    import torch
-
-    tensor = torch.from_numpy(vectors).to(next(networks.parameters()).device)
-    with one_thread():
-        return np.mean([network_probabilities(network, tensor) for network in networks], axis=0)
-
 # %% ../../nbs/workings/03_network.ipynb #recipe
 class Recipe(Protocol):
     """The parameters that training asks for; they are explained in `GenreClassifier`.
@@ -452,21 +427,14 @@ def networks_of(
     """
     import torch
 
-    # The meta device has no memory to fill, whatever sizes a file claims.
+    check_weights(weights, n_features, n_genres, recipe.hidden, recipe.networks)
+    # The meta device has no memory to fill.
     with torch.device("meta"):
         networks = torch.nn.ModuleList(
             build_network(n_features, n_genres, recipe.hidden, recipe.dropout, recipe.input_dropout)
             for _ in range(recipe.networks)
         )
     tensors = {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
-    expected = networks.state_dict()
-    if expected.keys() != tensors.keys():
-        raise ValueError("its weights are not those of the network that it describes")
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape or tensor.dtype != expected[name].dtype:
-            raise ValueError(f"its weights {name} have the wrong shape or type")
-        if not tensor.isfinite().all():
-            raise ValueError(f"its weights {name} are no numbers")
     networks.load_state_dict(tensors, assign=True)
     return networks.requires_grad_(False).eval()
 
@@ -487,7 +455,7 @@ def state_of(classifier: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """
     description = {name: getattr(classifier, name) for name in _DESCRIBED}
     arrays = {"mean": classifier.mean_, "scale": classifier.scale_}
-    return description, {**arrays, **weights_of(classifier.networks_)}
+    return description, {**arrays, **classifier.weights_}
 
 
 def learned_from(
@@ -539,6 +507,7 @@ def learned_from(
     if not (scale > 0).all():
         raise ValueError("its scale is not above 0")
     weights = {name: array for name, array in arrays.items() if name not in ("mean", "scale")}
+    check_weights(weights, n_features, len(classes), recipe.hidden, recipe.networks)
     return {
         "classes_": classes,
         "thresholds_": thresholds.astype(np.float64),
@@ -547,5 +516,5 @@ def learned_from(
         "history_": list(description["history_"]),
         "mean_": mean,
         "scale_": scale,
-        "networks_": networks_of(recipe, n_features, len(classes), weights),
+        "weights_": weights,
     }
