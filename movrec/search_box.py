@@ -15,10 +15,12 @@ import pandas as pd
 import traitlets
 
 from .recommend import Recommender
+from .workings.address import asked_in
 from .workings.answers import Answer
 from .workings.cards import Results, style_html
+from .workings.faces import Poster
 from .workings.latest import LatestOnly
-from .workings.panels import Inputs, Screen
+from .workings.panels import Inputs, Panels
 from .workings.question import Question
 from .workings.text import Plot
 from .workings.trail import Trail
@@ -101,7 +103,7 @@ def next_question(asked: Question, verdict: str, film: int) -> Question:
     return asked.more_like(film) if verdict == "like" else asked.less_like(film)
 
 
-def lead(trail: Trail, inputs: Inputs, cards: Results) -> None:
+def lead(trail: Trail, inputs: Inputs, cards: Results, *others: widgets.Widget) -> None:
     """Let whatever is chosen, described or clicked become the next question on a trail.
 
     Parameters
@@ -109,15 +111,17 @@ def lead(trail: Trail, inputs: Inputs, cards: Results) -> None:
     trail : Trail
         Where the questions go.
     inputs : Inputs
-        Where a film is chosen or a plot described.
+        Where a film is chosen or described.
     cards : Results
         Where a card is clicked.
+    others : widgets
+        What else says in `chosen` what to ask: the id of a film, or a text.
 
     Examples
     --------
     >>> trail, inputs = Trail(recommender), Inputs(recommender)
     >>> lead(trail, inputs, Results())
-    >>> inputs.describer.field.value = "A shark hunts swimmers."
+    >>> inputs.finder.field.value = "A shark hunts swimmers."
     >>> trail.current.plot
     Plot(overview='A shark hunts swimmers.', title='')
     """
@@ -126,8 +130,14 @@ def lead(trail: Trail, inputs: Inputs, cards: Results) -> None:
         if change["new"] is not None:
             trail.add(Question(films=(change["new"],)))
 
+    def on_other(change: dict[str, Any]) -> None:
+        if isinstance(change["new"], str):
+            trail.add(Question(plot=Plot(change["new"])))
+        else:
+            on_film(change)
+
     def on_verdict(change: dict[str, Any]) -> None:
-        if change["new"] is not None:
+        if change["new"] is not None and change["new"][0] != "keep":
             trail.add(next_question(trail.current, *change["new"]))
 
     def on_profile(change: dict[str, Any]) -> None:
@@ -136,17 +146,25 @@ def lead(trail: Trail, inputs: Inputs, cards: Results) -> None:
 
     inputs.finder.observe(on_film, "film")
     inputs.upload.observe(on_profile, "profile")
-    inputs.describer.observe(lambda change: trail.describe(change["new"]), "text")
+    inputs.finder.observe(lambda change: trail.describe(change["new"]), "text")
+    for other in others:
+        other.observe(on_other, "chosen")
     cards.observe(on_verdict, "verdict")
 
 # %% ../nbs/10_search_box.ipynb #5935994c
-class SearchBox(widgets.VBox):
-    """A box to find a film or describe one, and see what to watch next.
+class SearchBox(Panels):
+    """A box to name a film or say what one remembers of it, and see what to watch next.
 
     Parameters
     ----------
     recommender : Recommender
         Whom to ask.
+    poster_url : callable or str, optional
+        Where posters are that may be shown: a function of a film's row that returns an address, or an
+        address in which ``{id}`` and ``{imdb_id}`` stand for the film's. Without it, tiles are drawn.
+    address : str, optional
+        What stands behind the ``?`` of the page that the box is on: the question to begin with. The
+        box then has a link to each question; see `movrec.workings.address`.
 
     Attributes
     ----------
@@ -155,7 +173,7 @@ class SearchBox(widgets.VBox):
         something else).
     results : DataFrame
         The recommendations on show, as `Recommender.recommend` returns them; observable, read-only.
-    inputs, filters, trail, screen : Inputs, Filters, Trail, Screen
+    inputs, filters, trail, screen, shelf : Inputs, Filters, Trail, Screen, Shelf
         The parts, for whoever wants to press their buttons.
 
     Examples
@@ -172,46 +190,47 @@ class SearchBox(widgets.VBox):
     query = traitlets.Instance(Question, args=(), read_only=True)
     results = traitlets.Instance(pd.DataFrame, args=(), read_only=True)
 
-    def __init__(self, recommender: Recommender) -> None:
+    def __init__(
+        self, recommender: Recommender, *, poster_url: Poster = None, address: str | None = None
+    ) -> None:
         self.recommender = recommender
-        self.inputs, self.trail = Inputs(recommender), Trail(recommender)
-        self.filters, self.screen = self.inputs.filters, Screen(recommender)
-        self._asking = LatestOnly()
+        self._asking, self._is_showing = LatestOnly(), False
         self.set_trait("results", recommender.films_of([]))
-        style = widgets.HTML(style_html(), layout=widgets.Layout(display="none"))
-        super().__init__([style, self.inputs, self.trail, self.screen])
-        self.add_class("movrec-box")
-        self._connect()
-        self._invite()
+        super().__init__(recommender, poster_url, on_page=address is not None)
+        lead(self.trail, self.inputs, self.screen.cards, self.screen.welcome, self.shelf)
+        self.trail.observe(self._on_question, "changed")
+        for shaping in (self.filters, self.inputs.weights):
+            shaping.observe(lambda _: self._search(delay=0.2), "changed")
+        self.inputs.finder.observe(self._on_words, "unasked")
         # Models of text take seconds to load: not when somebody waits.
         self._asking.prepare(lambda: recommender.text_model)
+        if address is not None:
+            self.begin(asked_in(address, recommender))
 
     def __repr__(self) -> str:
         return f"SearchBox({self.recommender.n_films:,} films)"
 
-    def _connect(self) -> None:
-        lead(self.trail, self.inputs, self.screen.cards)
-        self.trail.observe(self._on_question, "changed")
-        for shaping in (self.filters, self.inputs.weights):
-            shaping.observe(lambda _: self._search(delay=0.2), "changed")
-        self.inputs.observe(self._invite, "invitation")
-        self.inputs.describer.observe(self._invite, "text")
-        traitlets.link((self.inputs.show_map, "value"), (self.screen.map, "shown"))
-
-    def _invite(self, _: Any = None) -> None:
-        """Say what to do where nothing is asked, or where the plot was taken away."""
-        is_blank = self.query.plot is not None and not self.inputs.describer.text.strip()
-        if is_blank or not self.query:
+    def _on_words(self, change: dict[str, Any]) -> None:
+        """Let no answer stand under other words than those that it belongs to."""
+        if change["new"] is not None:
             self._asking.cancel()
-            self.screen.say(self.inputs.invitation)
+            self.screen.clear(welcome=not change["new"].strip())
+            self.set_trait("results", self.recommender.films_of([]))
+        elif not (self._is_showing or self.screen.status.value):
+            self._search()  # the words that were asked are back
 
     def _on_question(self, _: Any) -> None:
+        self._is_showing = True
         self.inputs.show(self.trail.current)
+        self._is_showing = False
         self._search()
 
     def _search(self, delay: float = 0.0) -> None:
+        if self.inputs.finder.unasked is not None:
+            return
         question = self.inputs.complete(self.trail.current)
         self.set_trait("query", question)
+        self.link.lead_to(question)
         if question:
             work = partial(work_out, self.recommender, question)
             self._asking.request(work, self._show, delay=delay, waiting=self.screen.wait)

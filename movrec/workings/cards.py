@@ -20,6 +20,14 @@ import traitlets
 
 from .core import MovrecError, logger, shorten
 from .explain import COLOURS, LABELS
+from movrec.workings.faces import (
+    Poster,
+    link_html,
+    minutes_in_words,
+    poster_address,
+    stars_html,
+    tile_html,
+)
 from .serve import PAGE_MODEL
 
 # %% auto #0
@@ -199,32 +207,30 @@ def money_in_words(amount: float) -> str:
 
 
 def facts_html(film: pd.Series) -> str:
-    """Return what else is known of a film in a line: who directed it, ratings, what it earned and cost.
+    """Return what else is known of a film in a line: who directed it, critics, what it earned and cost.
 
     Examples
     --------
-    >>> facts_html(pd.Series({"vote_average": 7.7, "vote_count": 5415, "revenue": 373554033.0}))
-    '<div class="movrec-facts">rated 7.7 by 5,415 · earned 374 million</div>'
+    >>> facts_html(pd.Series({"critics_score": 81.0, "revenue": 373554033.0}))
+    '<div class="movrec-facts">critics 81 % · earned 374 million</div>'
     """
     known = {
         name: film[name]
-        for name in ("vote_average", "critics_score", "revenue", "budget")
+        for name in ("critics_score", "revenue", "budget")
         if name in film and not pd.isna(film[name])
     }
     facts = []
     if isinstance(film.get("directors"), list) and film["directors"]:
         facts.append(f"by {', '.join(film['directors'][:2])}")
-    if known.get("vote_average"):
-        votes = film.get("vote_count")
-        by = "" if votes is None or pd.isna(votes) else f" by {int(votes):,}"
-        facts.append(f"rated {known['vote_average']:.1f}{by}")
     facts += [f"critics {known['critics_score']:.0f} %"] if "critics_score" in known else []
     facts += [f"earned {money_in_words(known['revenue'])}"] if "revenue" in known else []
     facts += [f"cost {money_in_words(known['budget'])}"] if "budget" in known else []
     return f'<div class="movrec-facts">{as_text(" · ".join(facts))}</div>' if facts else ""
 
 
-def film_html(film: pd.Series, rank: int, reasons: Sequence[tuple[str, str]] = ()) -> str:
+def film_html(
+    film: pd.Series, rank: int, reasons: Sequence[tuple[str, str]] = (), poster: str = ""
+) -> str:
     """Describe a recommended film in HTML, without its title.
 
     Parameters
@@ -235,6 +241,8 @@ def film_html(film: pd.Series, rank: int, reasons: Sequence[tuple[str, str]] = (
         Its place in the list, from 1.
     reasons : sequence of (str, str), default ()
         What an `Explanation` says of it in words.
+    poster : str, default ""
+        The address of a picture; without one a tile is drawn.
 
     Returns
     -------
@@ -252,11 +260,15 @@ def film_html(film: pd.Series, rank: int, reasons: Sequence[tuple[str, str]] = (
     share = float(np.clip(film["similarity"], 0, 1))
     parts = film.get("contributions") or {}
     why = why_html(reasons, parts)
+    length = minutes_in_words(film.get("runtime"))
+    meta = " · ".join(as_text(part) for part in (rank, year, genres, length) if part)
+    link = link_html(film)
     return (
-        f'<div class="movrec-meta">{rank} · {as_text(year)} · {as_text(genres)}</div>'
-        f"{facts_html(film)}"
+        f"{tile_html(film, poster)}"
+        f'<div class="movrec-meta">{meta}{" · " if link else ""}{link}</div>'
+        f"{stars_html(film)}{facts_html(film)}"
         f'<div class="movrec-similarity">{similarity_bar_html(share, parts)}'
-        f"<span>{share:.2f} similar</span></div>"
+        f"<span>{share:.2f} of 1</span></div>"
         + (f'<ul class="movrec-why" aria-label="Why it is here">{why}</ul>' if why else "")
         + overview_html(film["overview"])
     )
@@ -392,18 +404,18 @@ def page_box(make: Callable[[], widgets.Widget]) -> widgets.Widget:
 
 # %% ../../nbs/workings/10_cards.ipynb #23bc5da8
 class FilmCard(widgets.VBox):
-    """A recommended film with its title and two verdicts as buttons.
+    """A recommended film with its title, two verdicts and a place on the list to keep, as buttons.
 
     Parameters
     ----------
     judge : callable
-        Is called at a click with what was clicked, ``"choose"``, ``"like"`` or ``"dislike"``, and
-        with the id of the film on the card.
+        Is called at a click with what was clicked, ``"choose"``, ``"like"``, ``"dislike"`` or
+        ``"keep"``, and with the id of the film on the card.
 
     Attributes
     ----------
-    title, like, dislike : Button
-        The film's title and the two verdicts.
+    title, like, dislike, keep : Button
+        The film's title, the two verdicts, and the list to keep.
     body : HTML
         What `film_html` says of it.
     film_id : int or None
@@ -427,35 +439,54 @@ class FilmCard(widgets.VBox):
         narrow = widgets.Layout(width="auto")  # so that the two fit beside one another
         self.like = widgets.Button(description="More like this", icon="thumbs-up", layout=narrow)
         self.dislike = widgets.Button(description="Not this one", icon="thumbs-down", layout=narrow)
+        self.keep = widgets.Button(icon="bookmark", layout=narrow)
+        self.mark_kept(False)
         for button, verdict in (
             (self.title, "choose"),
             (self.like, "like"),
             (self.dislike, "dislike"),
+            (self.keep, "keep"),
         ):
             button.on_click(lambda _, verdict=verdict: judge(verdict, self.film_id))
         verdicts = widgets.Box(
-            [self.like, self.dislike], layout=widgets.Layout(flex_flow="row wrap")
+            [self.like, self.dislike, self.keep], layout=widgets.Layout(flex_flow="row wrap")
         )
         super().__init__([self.title, self.body, verdicts])
         self.add_class("movrec-card")
 
-    def show(self, film: pd.Series, rank: int, reasons: Sequence[tuple[str, str]] = ()) -> None:
+    def mark_kept(self, is_kept: bool) -> None:
+        """Say whether the film is on the list to keep."""
+        self.keep.description = "Kept" if is_kept else "Keep"
+        self.keep.tooltip = "take it off your list" if is_kept else "put it on your list"
+
+    def show(
+        self,
+        film: pd.Series,
+        rank: int,
+        reasons: Sequence[tuple[str, str]] = (),
+        poster: str = "",
+    ) -> None:
         """Show another film; parameters as for `film_html`."""
         self.film_id = int(film["id"])
         self.title.description = film["title"]
         self.like.tooltip = f"more films like {film['title']}"
         self.dislike.tooltip = f"not {film['title']}, and fewer films like it"
-        self.body.value = film_html(film, rank, reasons)
+        self.body.value = film_html(film, rank, reasons, poster)
 
 # %% ../../nbs/workings/10_cards.ipynb #61991d05
 class Results(widgets.GridBox):
     """Recommendations as cards, side by side where there is room.
 
+    Parameters
+    ----------
+    poster_url : callable or str, optional
+        Where posters are; see `poster_address`.
+
     Attributes
     ----------
     verdict : (str, int) or None
-        The click that came last: ``"choose"``, ``"like"`` or ``"dislike"``, and the id of the
-        film; observable. Each click is told, the same one twice as well: in between it is None.
+        The click that came last: ``"choose"``, ``"like"``, ``"dislike"`` or ``"keep"``, and the id
+        of the film; observable. Each click is told, the same one twice as well: in between it is None.
 
     Examples
     --------
@@ -468,7 +499,9 @@ class Results(widgets.GridBox):
 
     verdict = traitlets.Instance(tuple, allow_none=True)
 
-    def __init__(self) -> None:
+    def __init__(self, poster_url: Poster = None) -> None:
+        self._poster_url = poster_url
+        self._kept: tuple[int, ...] = ()
         self._cards: list[FilmCard] = []
         super().__init__(
             [],
@@ -494,8 +527,16 @@ class Results(widgets.GridBox):
             self._cards.append(FilmCard(self._judge))
         shown = self._cards[: len(films)]
         for number, (card, (_, film)) in enumerate(zip(shown, films.iterrows())):
-            card.show(film, number + 1, reasons[number] if reasons else ())
+            why = reasons[number] if reasons else ()
+            card.show(film, number + 1, why, poster_address(self._poster_url, film))
         self.children = shown
+        self.mark_kept(self._kept)
+
+    def mark_kept(self, films: tuple[int, ...]) -> None:
+        """Say on the cards which films are on the list to keep, by their ids."""
+        self._kept = films
+        for card in self.children:
+            card.mark_kept(card.film_id in films)
 
     def _judge(self, verdict: str, film: int | None) -> None:
         self.verdict = None

@@ -15,7 +15,7 @@ import traitlets
 from .question import FilmFilter, Question
 
 # %% auto #0
-__all__ = ['GenreButton', 'YearRange', 'film_controls', 'list_controls', 'Filters']
+__all__ = ['GenreButton', 'YearRange', 'film_controls', 'list_controls', 'Filters', 'set_filters']
 
 # %% ../../nbs/workings/10_controls.ipynb #6e34e6f2
 _GENRE_STATES = {
@@ -350,3 +350,31 @@ class Filters(widgets.VBox):
         as_usual = replace(question, match_genres=None).genres_matched
         match_genres = None if ticked == as_usual else ticked
         return replace(question, where=self.where, match_genres=match_genres, **shape)
+
+# %% ../../nbs/workings/10_controls.ipynb #controls-set
+def set_filters(filters: Filters, question: Question) -> None:
+    """Set filters to those of a question, as far as there are controls for them.
+
+    Parameters
+    ----------
+    filters : Filters
+        Is changed.
+    question : Question
+        Its genres, its years and how many films it asks for count.
+
+    Examples
+    --------
+    >>> filters = Filters(films)
+    >>> set_filters(filters, Question((862,), where=FilmFilter(("Comedy",)), k=5))
+    >>> filters.where.genres, filters.controls["k"].value
+    (('Comedy',), 5)
+    """
+    where = question.where
+    for genre, button in filters.genres.items():
+        only, never = genre in where.genres, genre in where.exclude_genres
+        button.state = "only" if only else "never" if never else "any"
+    if where.years is not None and "years" in filters.controls:
+        slider = filters.controls["years"].slider
+        first, last = (end or usual for end, usual in zip(where.years, (slider.min, slider.max)))
+        filters.controls["years"].value = (first, last)
+    filters.controls["k"].value = question.k

@@ -10,40 +10,36 @@ from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
+import pandas as pd
 import traitlets
 
+from .address import Asked, PageLink, asked_in
 from .answers import Answer
-from .cards import Results, error_html, film_name, genre_bars_html, status_html
-from .controls import Filters
+from movrec.workings.cards import (
+    Results,
+    error_html,
+    film_name,
+    genre_bars_html,
+    status_html,
+    style_html,
+)
+from .controls import Filters, set_filters
+from .faces import Poster
 from .film_map import MapView
-from .finder import Describer, Finder
+from .finder import Finder
 from .model import Catalogue, FilmModel
-from .question import Question
+from .question import FilmFilter, Question
+from .shelf import Shelf
 from .sliders import WeightSliders
-from .trail import question_name
+from .trail import Trail, question_name
 from .upload import FilmUpload
 from .weights import BLOCKS, FURTHER_BLOCKS
+from .welcome import Welcome
 
 # %% auto #0
-__all__ = ['Inputs', 'answer_in_words', 'Screen']
+__all__ = ['Inputs', 'answer_in_words', 'Screen', 'Panels']
 
 # %% ../../nbs/workings/10_panels.ipynb #panels-switches
-_INVITATIONS = (
-    "Type a few letters of a title, and choose a film.",
-    "Say in a few sentences what the film is about.",
-)
-
-
-def _modes() -> widgets.RadioButtons:
-    return widgets.RadioButtons(
-        options=["Find a film", "Describe a film"],
-        description="I want to",
-        style={"description_width": "initial"},
-        orientation="horizontal",
-        tooltip="ask by a title, or by a plot",
-    )
-
-
 def _switches() -> list[widgets.ToggleButton]:
     return [
         widgets.ToggleButton(icon="sliders", tooltip="narrow the list by genres, years and more"),
@@ -69,7 +65,7 @@ def _blocks_of(catalogue: Catalogue) -> list[str]:
 
 
 class Inputs(widgets.VBox):
-    """Everything that is typed or set: a title or a plot, and filters.
+    """Everything that is typed or set: a title or a memory, and filters.
 
     Parameters
     ----------
@@ -78,11 +74,7 @@ class Inputs(widgets.VBox):
 
     Attributes
     ----------
-    invitation : str
-        What to do first; observable, it changes with the mode.
-    mode : RadioButtons
-        Whether a title is asked for or a plot.
-    finder, describer, filters, weights : Finder, Describer, Filters, WeightSliders
+    finder, filters, weights : Finder, Filters, WeightSliders
         The parts.
     upload : FilmUpload
         The button for a file of one's own films.
@@ -97,19 +89,14 @@ class Inputs(widgets.VBox):
     'Toy Story (1995)'
     """
 
-    invitation = traitlets.Unicode()
-
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self.mode = _modes()
-        self.finder, self.describer = Finder(catalogue.suggest), Describer()
+        self.finder = Finder(catalogue.suggest)
         self.filters, self.weights = Filters(catalogue.films), WeightSliders(_blocks_of(catalogue))
         self.upload = FilmUpload(catalogue)
         self.show_filters, self.show_weights, self.show_map = switches = _switches()
         row = widgets.Box([*switches, self.upload], layout=widgets.Layout(flex_flow="row wrap"))
-        parts = [self.mode, self.finder, self.describer, row, self.filters, self.weights]
-        super().__init__(parts)
-        self.mode.observe(self._update, "value")
+        super().__init__([self.finder, row, self.filters, self.weights])
         self.show_filters.observe(self._update, "value")
         self.show_weights.observe(self._update, "value")
         self.filters.observe(self._update, "changed")
@@ -117,38 +104,29 @@ class Inputs(widgets.VBox):
         self._update()
 
     def _update(self, _: Any = None) -> None:
-        finds = self.mode.index == 0
-        self.finder.layout.display = None if finds else "none"
-        self.describer.layout.display = "none" if finds else None
         self.filters.layout.display = None if self.show_filters.value else "none"
         n_active = len(self.filters.where.in_words())
         self.show_filters.description = f"Filters ({n_active})" if n_active else "Filters"
         self.weights.layout.display = None if self.show_weights.value else "none"
         own = self.weights.chosen is not None
         self.show_weights.description = "What counts (changed)" if own else "What counts"
-        self.weights.follow("balanced" if finds else "description")
-        self.invitation = _INVITATIONS[self.mode.index]
 
     def complete(self, question: Question) -> Question:
         """Return a question with the filters and the weights that are set here."""
         return replace(self.filters.filter(question), weights=self.weights.chosen)
 
     def show(self, question: Question) -> None:
-        """Let the fields say what is being asked, also after a click elsewhere."""
-        self.finder.typing.cancel()
-        self.describer.typing.cancel()
+        """Let the field say what is being asked, also after a click elsewhere."""
+        self.weights.follow("balanced" if question.plot is None else "description")
         if question.films:
-            self.mode.index = 0
             film = self._catalogue.find(question.films[0])
             self.finder.show(film_name(film), int(film["id"]))
         elif question.plot is not None:
-            self.mode.index = 1
-            self.describer.show(question.plot.overview)
+            self.finder.show(question.plot.overview)
 
     async def settled(self) -> None:
         """Wait until nothing that was typed is on its way."""
         await self.finder.typing.settled()
-        await self.describer.typing.settled()
 
 # %% ../../nbs/workings/10_panels.ipynb #0a2059f2
 def answer_in_words(catalogue: Catalogue, answer: Answer) -> str:
@@ -181,18 +159,32 @@ def answer_in_words(catalogue: Catalogue, answer: Answer) -> str:
     return f"{len(answer.films)} {films} like {name}{filters}{counts if weights else ''}"
 
 
+_FURTHER = ("runtime", "imdb_id", "tmdb_id")  # of a film, which a card shows where they are known
+_LEGEND = (
+    '<p class="movrec-legend">The bar of a film says how near it comes to what you asked: a full one '
+    "would be the same film. Each piece is what one kind of likeness adds, and stands below it in "
+    "words. The stars are people\u2019s votes, and do not count.</p>"
+)
+
+
 class Screen(widgets.VBox):
-    """What is shown: one line, the genres of a plot, the map, the cards.
+    """What is shown: what the box is for, or one line, the genres of a plot, the map, the cards.
 
     Parameters
     ----------
     recommender : Recommender
         Whose answers are shown.
+    poster_url : callable or str, optional
+        Where posters are; see `movrec.workings.faces.poster_address`.
 
     Attributes
     ----------
+    welcome : Welcome
+        A sentence and examples, where nothing is asked.
     status : HTML
         One line: how many films, or what is wrong.
+    legend : HTML
+        What the numbers of the cards mean.
     genres : HTML
         The predicted genres of a plot.
     map : MapView
@@ -208,15 +200,33 @@ class Screen(widgets.VBox):
     '<div class="movrec-status" role="status">5 films like Toy Story (1995)</div>'
     """
 
-    def __init__(self, recommender: FilmModel) -> None:
+    def __init__(self, recommender: FilmModel, poster_url: Poster = None) -> None:
         self._recommender = recommender
-        self.status, self.genres = widgets.HTML(), widgets.HTML()
-        self.map, self.cards = MapView(recommender), Results()
-        super().__init__([self.status, self.genres, self.map, self.cards])
+        self.welcome = Welcome(recommender)
+        self.status, self.genres, self.legend = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.map, self.cards = MapView(recommender), Results(poster_url)
+        super().__init__(
+            [self.welcome, self.status, self.genres, self.map, self.legend, self.cards]
+        )
 
-    def say(self, text: str) -> None:
-        """Say one line; what is shown stays."""
-        self.status.value = status_html(text)
+    def clear(self, *, welcome: bool) -> None:
+        """Show no answer: those of other words never stay; or what the box is for."""
+        self._show_films(self._recommender.films_of([]))
+        self.status.value = self.genres.value = ""
+        self.welcome.layout.display = None if welcome else "none"
+
+    def _show_films(
+        self,
+        films: pd.DataFrame,
+        reasons: Sequence[Sequence[tuple[str, str]]] = (),
+        asked: pd.DataFrame | None = None,
+    ) -> None:
+        self.welcome.layout.display = "none"
+        known = [name for name in _FURTHER if name in self._recommender.films]
+        more = self._recommender.films_of(films["id"].tolist(), known)
+        self.cards.show(films.assign(**{name: more[name].to_list() for name in known}), reasons)
+        self.legend.value = _LEGEND if len(films) else ""
+        self.map.mark(films.head(0) if asked is None else asked, films)
 
     def wait(self) -> None:
         """Say that a search is on its way."""
@@ -230,15 +240,70 @@ class Screen(widgets.VBox):
     ) -> None:
         """Show an answer, with reasons for each film; hints say how there would be more films."""
         reading = answer.reading
-        self.cards.show(answer.films, reasons)
+        self._show_films(answer.films, reasons, answer.asked)
         self.genres.value = "" if reading is None else genre_bars_html(reading.genre_table())
         self.status.value = status_html(answer_in_words(self._recommender, answer), hints)
-        self.map.mark(answer.asked, answer.films)
 
     def fail(self, error: Exception) -> None:
         """Show what went wrong, and no films."""
-        nothing = self._recommender.films_of([])
-        self.cards.show(nothing)
-        self.genres.value = ""
+        self.clear(welcome=False)
         self.status.value = error_html(error)
-        self.map.mark(nothing, nothing)
+
+# %% ../../nbs/workings/10_panels.ipynb #panels-all-code
+class Panels(widgets.VBox):
+    """The parts of the box, one below the other.
+
+    Parameters
+    ----------
+    recommender : Recommender
+        Whose films are asked for.
+    poster_url : callable or str, optional
+        Where posters are; see `movrec.workings.faces.poster_address`.
+    on_page : bool, default False
+        Whether the box has a page of its own: it follows the colors of the visitor's system then,
+        and there is a link to it.
+
+    Attributes
+    ----------
+    inputs, filters, trail, screen, shelf, link : Inputs, Filters, Trail, Screen, Shelf, PageLink
+        The parts.
+
+    Examples
+    --------
+    >>> panels = Panels(recommender, on_page=True)
+    >>> panels.begin(asked_in("film=862&keep=27205&only=Comedy", recommender))
+    >>> panels.trail.current.films, panels.shelf.films, panels.filters.where.genres
+    ((862,), (27205,), ('Comedy',))
+    """
+
+    def __init__(
+        self, recommender: FilmModel, poster_url: Poster = None, on_page: bool = False
+    ) -> None:
+        self.inputs, self.trail = Inputs(recommender), Trail(recommender)
+        self.filters, self.screen = self.inputs.filters, Screen(recommender, poster_url)
+        self.shelf, self.link = Shelf(recommender), PageLink(shown=on_page)
+        style = widgets.HTML(style_html(), layout=widgets.Layout(display="none"))
+        super().__init__([style, self.inputs, self.trail, self.screen, self.shelf, self.link])
+        self.add_class("movrec-box")
+        if on_page:
+            self.add_class("movrec-on-page")
+        self.screen.clear(welcome=True)
+        self.screen.cards.observe(self._on_keep, "verdict")
+        self.shelf.observe(self._on_kept, "films")
+        traitlets.link((self.inputs.show_map, "value"), (self.screen.map, "shown"))
+
+    def _on_keep(self, change: dict[str, Any]) -> None:
+        if change["new"] is not None and change["new"][0] == "keep":
+            self.shelf.toggle(change["new"][1])
+
+    def _on_kept(self, change: dict[str, Any]) -> None:
+        self.screen.cards.mark_kept(change["new"])
+        self.link.lead_to(kept=change["new"])
+
+    def begin(self, asked: Asked) -> None:
+        """Set everything to what an address asks, and ask it."""
+        self.shelf.films = asked.kept
+        set_filters(self.filters, asked.question)
+        self.inputs.weights.preset.value = asked.question.weights or ""
+        if asked.question:
+            self.trail.add(replace(asked.question, where=FilmFilter(), weights=None))

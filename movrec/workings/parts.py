@@ -186,7 +186,7 @@ class Parts(Opened):
     @cached_property
     def text_model(self) -> TextModel:
         """The models that read a text. A film of the catalogue does not need them, so gensim and
-        torch, slow to import, are loaded by the first question about a text."""
+        nltk, slow to import, are loaded by the first question about a text. torch is not at all."""
         fields = self.manifest["text_fields"]
         loaded = TextModel.load(self.part(""), fields, self.space, self.words, self.reader)
         self.still_there()

@@ -45,7 +45,8 @@ from IPython.display import display
 from movrec.recommend import Recommender
 from movrec.search_box import SearchBox
 from movrec.workings.cards import page_box
-display(page_box(lambda: SearchBox(Recommender.open(os.environ["{PAGE_MODEL}"]))))
+model, address = os.environ["{PAGE_MODEL}"], os.environ.get("QUERY_STRING", "")
+display(page_box(lambda: SearchBox(Recommender.open(model), address=address)))
 """
 
 

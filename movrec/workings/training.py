@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .core import ParameterError, progress_bar
+from .core import MovrecError, ParameterError, progress_bar
 from .genres import micro_f1, tune_thresholds
 from .jobs import n_workers
 from movrec.workings.network import (
@@ -459,6 +459,8 @@ def train_networks(recipe: Recipe, vectors: np.ndarray, labels: np.ndarray) -> T
     ------
     ParameterError
         There is no such device, or the loss is no number any more.
+    MovrecError
+        torch is not installed.
 
     Examples
     --------
@@ -469,7 +471,13 @@ def train_networks(recipe: Recipe, vectors: np.ndarray, labels: np.ndarray) -> T
     >>> len(GenreClassifier(hidden=(), epochs=1, networks=2).fit(vectors, genres).networks_)
     2
     """
-    import torch
+    try:
+        import torch
+    except ImportError as error:
+        raise MovrecError(
+            "Training a classifier needs torch, which is not installed: pip install torch. A model that "
+            "was built elsewhere is opened and asked without it."
+        ) from error
 
     device = choose_device(recipe.device)
     trainings = list(_trainings(recipe, vectors, labels, device))
