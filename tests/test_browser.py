@@ -83,8 +83,8 @@ def page(chromium, voila):
 
 
 def choose(page, typed, name):
-    page.get_by_label("Film title").fill("")
-    page.get_by_label("Film title").press_sequentially(typed, delay=40)
+    page.get_by_label("Find a film").fill("")
+    page.get_by_label("Find a film").press_sequentially(typed, delay=40)
     page.locator(".movrec-suggestion", has_text=name).first.click()
     page.get_by_role("status").filter(has_text=f"films like {name}").wait_for()
 
@@ -109,7 +109,7 @@ def shoot(page, name):
 
 
 def test_type_choose_and_see_the_sequel(page):
-    field = page.get_by_label("Film title")
+    field = page.get_by_label("Find a film")
     field.press_sequentially("toy st", delay=40)
     page.locator(".movrec-suggestion").first.wait_for()
     shoot(page, "page-suggestions")
@@ -126,9 +126,7 @@ def test_type_choose_and_see_the_sequel(page):
 
 
 def test_describe_a_plot(page):
-    page.get_by_label("Describe a film").check()
-    page.get_by_label("Plot").click()  # waits until it is there: the kernel may still be loading
-    page.get_by_label("Plot").press_sequentially(PLOT, delay=5)
+    page.get_by_label("Find a film").press_sequentially(PLOT, delay=5)
     page.locator(".movrec-genres").wait_for()
     rows = page.locator(".movrec-genres tr")
     assert rows.count() >= 6
@@ -136,6 +134,25 @@ def test_describe_a_plot(page):
     page.locator(".movrec-card").first.wait_for()
     assert len(titles(page)) == 10
     shoot(page, "page-plot")
+
+
+def test_examples_keeping_and_the_link(page):
+    page.locator(".movrec-example", has_text="Toy Story (1995)").click()
+    page.get_by_role("status").filter(has_text="films like Toy Story (1995)").wait_for()
+    first = page.locator(".movrec-card").first
+    first.get_by_role("button", name="Keep").click()
+    page.get_by_text("Kept: 1").wait_for()
+    page.get_by_label("Find a film").fill("shr")
+    page.locator(".movrec-suggestion").first.wait_for()
+    assert page.locator(".movrec-card").count() == 0  # no former answer under new words
+    page.get_by_label("Find a film").fill("Toy Story (1995)")
+    page.locator(".movrec-card").first.wait_for()
+    before = titles(page)
+    page.get_by_role("link", name="Link to this page").click()
+    page.get_by_text("Kept: 1").wait_for(timeout=120_000)
+    page.locator(".movrec-card").first.wait_for()
+    assert "film=862" in page.url and titles(page) == before
+    page.locator(".movrec-link", has_text="IMDb").first.wait_for()
 
 
 def test_filter_empty_and_reset(page):
@@ -206,7 +223,7 @@ def test_verdicts(page):
 
 
 def test_markup_in_a_title_is_text(page):
-    page.get_by_label("Film title").press_sequentially("img src", delay=30)
+    page.get_by_label("Find a film").press_sequentially("img src", delay=30)
     suggestion = page.locator(".movrec-suggestion").first
     suggestion.wait_for()
     assert suggestion.inner_text() == f"{MARKUP} (2010)"
@@ -249,7 +266,7 @@ def use_by_keyboard(page):
     page.keyboard.press("Enter")
     page.get_by_role("status").filter(has_text=f"films like {name} (").wait_for()
     # Enter in the field takes the best suggestion.
-    page.get_by_label("Film title").focus()
+    page.get_by_label("Find a film").focus()
     page.keyboard.press("Control+a")
     page.keyboard.type("shrek", delay=40)
     page.keyboard.press("Enter")
@@ -272,12 +289,9 @@ def use_by_keyboard(page):
     page.get_by_role("status").filter(has_text=re.compile(r"^5 films like")).wait_for()
     yield "keyboard-filters"
     page.get_by_label("Find a film").focus()
-    page.keyboard.press("ArrowRight")
-    if not page.get_by_label("Describe a film").is_checked():
-        page.get_by_label("Find a film").focus()
-        page.keyboard.press("Tab")
-        page.keyboard.press("Space")
-    page.get_by_label("Plot").wait_for()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("a ship that sinks on its first voyage", delay=20)
+    page.get_by_role("status").filter(has_text="a ship that sinks").wait_for()
 
 
 def test_keyboard_only(page):
@@ -308,9 +322,14 @@ def test_every_control_has_a_name(page):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1300, 400])
 def test_page_contrast_and_width(chromium, voila, theme, width):
-    page = chromium.new_page(viewport={"width": width, "height": 1200})
-    page.goto(f"{voila}&theme={theme}")
-    page.locator(".movrec-box").wait_for(timeout=120_000)
+    # What the visitor's system says, and nothing else.
+    page = chromium.new_page(viewport={"width": width, "height": 1200}, color_scheme=theme)
+    page.goto(voila)
+    page.locator(".movrec-example").first.wait_for(timeout=120_000)
+    shoot(page, f"page-welcome-{theme}-{width}")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(17, 17, 17)") == (theme == "dark")
+    assert weak_contrasts(page) == []
     choose(page, "toy sto", "Toy Story (1995)")
     page.get_by_role("button", name="Filters").click()
     page.get_by_role("button", name="Reset filters").wait_for()
@@ -347,8 +366,7 @@ def test_in_jupyterlab(chromium, model, tmp_path, theme):
         assert weak_contrasts(page) == []
         name = theme.split()[-1].lower()
         shoot(page, f"lab-{name}-filters")
-        page.get_by_label("Describe a film").check()
-        page.get_by_label("Plot").fill(PLOT)
+        page.get_by_label("Find a film").fill(PLOT)
         page.locator(".movrec-genres").wait_for()
         page.wait_for_timeout(300)
         assert weak_contrasts(page) == []

@@ -311,6 +311,24 @@ def test_random_state_may_be_none(data):
     assert small(random_state=None, epochs=1).fit(*data).predict(data[0])
 
 
+def test_numpy_says_what_torch_says(fitted, data):
+    import torch
+
+    standardized = torch.from_numpy((data[0] - fitted.mean_) / fitted.scale_)
+    with torch.inference_mode():
+        each = [torch.sigmoid(network(standardized)).numpy() for network in fitted.networks_]
+    assert np.abs(fitted.predict_proba(data[0]) - np.mean(each, axis=0)).max() < 1e-6
+
+
+def test_a_saved_one_is_asked_without_torch(saved, fitted, data, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    loaded = GenreClassifier.load(saved)
+    assert np.array_equal(loaded.predict_proba(data[0]), fitted.predict_proba(data[0]))
+    loaded.save(saved.parent / "again")
+    with pytest.raises(MovrecError, match="pip install torch"):
+        small().fit(*data)
+
+
 def test_an_interrupted_fit_leaves_the_last_one(data, monkeypatch):
     import movrec.workings.training
 

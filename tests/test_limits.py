@@ -335,8 +335,8 @@ def test_the_box_says_what_is_too_long(small_recommender):
     assert "at most 500 are read" in box.inputs.finder.note.value
     box.inputs.finder.take_best()
     assert box.inputs.finder.film is None
-    box.inputs.describer.field.value = "dog " * MOST_TEXT
-    assert "at most 20,000 characters" in box.inputs.describer.note.value
+    box.inputs.finder.field.value = "dog " * MOST_TEXT
+    assert "at most 20,000 characters" in box.inputs.finder.note.value
     assert not box.query
-    box.inputs.describer.field.value = "A dog."
-    assert box.inputs.describer.note.value == "" and box.query.plot == Plot("A dog.")
+    box.inputs.finder.field.value = "A dog is lost."
+    assert box.inputs.finder.note.value == "" and box.query.plot == Plot("A dog is lost.")

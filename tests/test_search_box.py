@@ -1,6 +1,7 @@
 """The search box without a browser: markup, races, filters, the map's file."""
 
 import asyncio
+import html
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ from movrec.workings.answers import diversify
 from movrec.workings.cards import error_html, film_html, genre_bars_html, style_html
 from movrec.workings.controls import Filters
 from movrec.workings.core import ParameterError, QueryError
+from movrec.workings.faces import TILE_COLORS, contrast, link_html, poster_address, tile_color
 from movrec.workings.film_map import MapView, film_map, map_html
 from movrec.workings.latest import LatestOnly
 from movrec.workings.question import FilmFilter, Question
@@ -136,6 +138,123 @@ def test_markup_in_every_part_of_a_card():
         assert_harmless(genre_bars_html(genres))
         one = pd.DataFrame({"id": [1], "title": [nasty]})
         assert_harmless(map_html(np.zeros((1, 2)), one, one, one, "map"))
+
+
+def test_a_tile_can_be_read_in_any_color():
+    colors = [*TILE_COLORS.values(), tile_color(None), tile_color("Musical"), tile_color("ドラマ")]
+    assert min(contrast("#ffffff", color) for color in colors) >= 4.5
+    assert tile_color("Musical") in TILE_COLORS.values()
+
+
+def test_the_colors_of_the_sheet_stand_out():
+    sheet = style_html()
+    dark, light = sheet.split("prefers-color-scheme: dark")[1], "#ffffff"
+    grounds = set(
+        re.findall(r"(?:layout-color[01]|input-background[a-z-]*): (#[0-9a-f]{3,6})", dark)
+    )
+    for ground in grounds:
+        full = ground if len(ground) == 7 else "#" + "".join(2 * letter for letter in ground[1:])
+        assert contrast("#ffffff", full) >= 4.5, ground
+        # Text of 72 % white on the darkest and the lightest ground that text stands on.
+        mixed = [round(0.72 * 255 + 0.28 * int(full[i : i + 2], 16)) for i in (1, 3, 5)]
+        assert contrast("#" + "".join(f"{part:02x}" for part in mixed), full) >= 4.5, ground
+    assert len(grounds) >= 3
+    # What is no text: outlines and bars, 3 : 1 from white and from nearly black.
+    for color in ("#b36b00", "#2f80c2", "#878787", "#767676"):
+        assert color in sheet and min(contrast(color, light), contrast(color, "#111111")) >= 3
+
+
+def test_links_are_built_of_ids_alone():
+    film = pd.Series({"title": NASTY[2], "imdb_id": "tt0114709"})
+    assert_harmless(link_html(film))
+    assert 'href="https://www.imdb.com/title/tt0114709/"' in link_html(film)
+    assert 'rel="noopener noreferrer"' in link_html(film)
+    for wrong in (*NASTY, "tt1", "tt0114709/../x", "tt0114709\n", "TT0114709", "", None, 7, pd.NA):
+        assert link_html(pd.Series({"title": "X", "imdb_id": wrong})) == ""
+    assert "themoviedb.org/movie/862" in link_html(pd.Series({"title": "X", "tmdb_id": 862.0}))
+    for wrong in (-1, 0, float("nan"), 10**12, "862", NASTY[0], None):
+        assert link_html(pd.Series({"title": "X", "tmdb_id": wrong})) == ""
+
+
+def test_posters_only_where_somebody_says_where_they_are(small_recommender):
+    box = SearchBox(small_recommender, poster_url="https://posters.example/{imdb_id}.jpg")
+    box.ask("Inception")
+    markup = box.screen.cards.children[0].body.value
+    assert re.search(r'<img class="movrec-tile" src="https://posters\.example/tt\d+\.jpg"', markup)
+    assert 'referrerpolicy="no-referrer"' in markup
+    for wrong in (
+        "http://posters.example/1",
+        "javascript:alert(1)",
+        'https://x/" onerror="',
+        "",
+        None,
+    ):
+        film = pd.Series({"id": 1, "title": "X"})
+        assert poster_address(lambda _, wrong=wrong: wrong, film) == ""
+
+
+def test_a_card_shows_what_is_known(box):
+    box.ask("Toy Story")
+    markup = box.screen.cards.children[0].body.value
+    assert "★" in markup and re.search(r"rated \d\.\d of 10 by [\d,]+", markup)
+    assert re.search(r"\d h \d+ min", markup) and "imdb.com/title/tt" in markup
+    assert "movrec-tile" in markup and "<img" not in markup
+    assert "nan" not in markup and "None" not in markup
+
+
+def test_films_can_be_kept_whatever_is_asked_next(box):
+    assert box.shelf.layout.display == "none"
+    box.ask("Inception")
+    card = box.screen.cards.children[0]
+    kept = card.film_id
+    card.keep.click()
+    assert box.shelf.films == (kept,) and card.keep.description == "Kept"
+    assert len(box.trail.questions) == 1  # that is no question
+    box.ask("Titanic")
+    assert box.shelf.text().count("\n") == 0 and "download" in box.shelf.children[0].value
+    box.ask("Inception")
+    again = next(card for card in box.screen.cards.children if card.film_id == kept)
+    assert again.keep.description == "Kept"
+    again.keep.click()
+    assert box.shelf.films == () and again.keep.description == "Keep"
+
+
+def test_a_question_goes_into_an_address_and_comes_back(small_recommender):
+    box = SearchBox(small_recommender, address="")
+    box.ask("Inception")
+    box.filters.controls["years"].value = (1990, 2005)
+    box.filters.genres["Drama"].state = "never"
+    box.inputs.weights.preset.value = "mood"
+    box.screen.cards.children[0].keep.click()
+    box.screen.cards.children[1].dislike.click()
+    href = re.search(r'href="\?([^"]*)"', box.link.value)[1]
+    other = SearchBox(small_recommender, address=html.unescape(href))
+    assert other.query == box.query and other.shelf.films == box.shelf.films
+    assert other.results["id"].tolist() == box.results["id"].tolist()
+    box.describe("A thief & a <b>dream</b>, 100 %?")
+    href = re.search(r'href="\?([^"]*)"', box.link.value)[1]
+    other = SearchBox(small_recommender, address=html.unescape(href))
+    assert other.query.plot == box.query.plot and "&lt;b&gt;" in other.screen.status.value
+    assert SearchBox(small_recommender).link.value == ""  # a notebook has no page
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "film=", "film=99999999999999999999", "film=-1", "film=1e5", "film=%00", "film=862&k=-5",
+        "film=862&k=1000000", "text=%20", "text=" + "a" * 30_000, "only=" + NASTY[0], "by=own",
+        "first_year=2000&last_year=1990", "first_year=99999", "keep=x", "&&&", "%", "token=secret",
+        "&".join(["film=862"] * 3000), "film=" + "&film=".join(map(str, range(2000))), "text=%ff%fe",
+        "film=862&by=%3Cscript%3E", "film=٨٦٢",
+    ],
+    ids=lambda address: address[:20],
+)  # fmt: skip
+def test_nothing_in_an_address_is_believed(small_recommender, address):
+    box = SearchBox(small_recommender, address=address)
+    assert_harmless(html_of(box) + box.link.value)
+    assert 'role="alert"' not in box.screen.status.value or "text=" in address
+    assert "secret" not in box.link.value
+    assert len(box.query.films) <= 100 and box.query.k in (5, 10, 20, 30)
 
 
 def test_a_card_survives_missing_values():
@@ -355,15 +474,56 @@ def test_the_question_on_show_is_what_the_recommender_was_asked(box):
     assert box.results["id"].tolist() == found["id"].tolist()
 
 
-def test_a_plot_that_is_taken_away_leaves_an_invitation(box):
-    box.inputs.mode.index = 1
-    assert "Say in a few sentences" in box.screen.status.value
-    box.inputs.describer.field.value = "A thief enters the dreams of other people."
-    assert "10 films like" in box.screen.status.value
-    box.inputs.describer.field.value = "  "
-    assert "Say in a few sentences" in box.screen.status.value
+def is_welcoming(box):
+    return box.screen.welcome.layout.display is None
+
+
+def test_an_empty_box_says_what_it_is_and_has_six_examples(box):
+    assert is_welcoming(box) and box.screen.status.value == ""
+    assert "Name a film that you like" in box.screen.welcome.sentence.value
+    asked = []
+    for button in box.screen.welcome.buttons:
+        button.click()
+        asked.append(box.query)
+        assert not is_welcoming(box) and len(box.results) == 10
+    assert [len(question.films) for question in asked] == [1, 1, 0, 0, 0, 0]
+    box.inputs.finder.field.value = "  "
+    assert is_welcoming(box) and box.screen.cards.children == ()
     with pytest.raises(ParameterError):
         box.describe(" ")
+
+
+def test_former_answers_never_stay_under_new_words(box):
+    box.ask("Inception")
+    before = box.results["id"].tolist()
+    assert box.screen.legend.value
+    box.inputs.finder.field.value = "titan"
+    assert box.screen.cards.children == () and len(box.results) == 0
+    assert box.screen.status.value == box.screen.legend.value == "" and not is_welcoming(box)
+    box.filters.controls["k"].value = 5  # nothing comes back by that
+    assert box.screen.cards.children == ()
+    box.inputs.finder.field.value = "Inception (2010)"
+    assert box.results["id"].tolist() == before[:5]
+    assert box.screen.status.value and box.inputs.finder.suggestions.children == ()
+    box.describe("A thief enters the dreams of other people.")
+    assert box.screen.genres.value
+    box.inputs.finder.field.value = "A thief enters"
+    assert "10" not in box.screen.status.value  # these words have an answer of their own by now
+    assert box.query.plot == Plot("A thief enters")
+
+
+def test_what_could_be_both_is_offered_as_both(box):
+    finder = box.inputs.finder
+    finder.field.value = "titanic"
+    assert finder.suggestions.children and finder.about.layout.display is None
+    assert box.trail.questions == []  # it is a title: nobody has said yet what is meant
+    finder.about.click()
+    assert box.query.plot == Plot("titanic") and len(box.results) == 10
+    finder.suggestions.children[0].click()  # the titles are still there
+    assert box.recommender.find(box.query.films[0])["title"] == "Titanic"
+    finder.field.value = "a ship sinks in the ocean"
+    assert box.query.plot == Plot("a ship sinks in the ocean")
+    assert finder.about.layout.display == "none"
 
 
 def count_calls(monkeypatch, thing, name):
@@ -553,6 +713,7 @@ def test_a_title_that_is_not_there(box):
     box.inputs.finder.field.value = "qqqqqqqq"
     assert box.inputs.finder.suggestions.children == ()
     assert "No title like that" in box.inputs.finder.note.value
+    assert "language of the catalogue" in box.screen.status.value  # searched as a text
     box.inputs.finder.field.value = "titanic"
     assert box.inputs.finder.suggestions.children != () and box.inputs.finder.note.value == ""
 
@@ -561,7 +722,7 @@ def test_one_growing_plot_is_one_step_of_the_trail(box):
     async def type_it():
         text = "A thief enters the dreams"
         for end in range(8, len(text) + 1):
-            box.inputs.describer.field.value = text[:end]
+            box.inputs.finder.field.value = text[:end]
         await box.settled()
 
     box.ask("Titanic")
@@ -570,7 +731,7 @@ def test_one_growing_plot_is_one_step_of_the_trail(box):
     assert box.query.plot == Plot("A thief enters the dreams")
     assert len(box.results) == 10
     box.trail.back()
-    assert box.inputs.mode.index == 0 and box.inputs.finder.field.value == "Titanic (1997)"
+    assert box.query.films and box.inputs.finder.field.value == "Titanic (1997)"
 
 
 # ---- races ---------------------------------------------------------------------------------------

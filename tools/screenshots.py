@@ -27,7 +27,7 @@ def in_jupyterlab(browser, model: Path, folder: Path) -> None:
     with helpers.jupyterlab(folder, folder / "lab.log") as address:
         page = browser.new_page(viewport={"width": 1180, "height": 860})
         helpers.run_notebook(page, address("search.ipynb"))
-        page.get_by_label("Film title").fill("toy st")
+        page.get_by_label("Find a film").fill("toy st")
         page.get_by_role("button", name="Toy Story (1995)").click()
         page.locator(".movrec-card").first.wait_for()
         page.wait_for_timeout(1000)
@@ -40,8 +40,7 @@ def as_a_page(browser, model: Path, folder: Path) -> None:
     with helpers.voila_page(model, folder / "voila.log", cwd=folder) as address:
         page = browser.new_page(viewport={"width": 1180, "height": 760})
         page.goto(address)
-        page.get_by_label("Describe a film").check(timeout=90_000)
-        page.get_by_label("Plot").fill(PLOT)
+        page.get_by_label("Find a film").fill(PLOT, timeout=90_000)
         page.locator(".movrec-card").first.wait_for()
         page.wait_for_timeout(1000)
         page.screenshot(path=ROOT / "images" / "search-box-page.png")
