@@ -151,12 +151,33 @@ def test_a_hint_reaches_the_attendee_and_the_answer_does_not():
     text = GOOD.replace("<details><summary>Check", hint + "<details><summary>Check")
     exercise = exercises.read_exercise(text, "here")
     assert exercise == exercises.read_exercise(GOOD, "here").__class__(
-        1, exercise.statement, "answer = 6 * 7", exercise.check
+        1, exercise.statement, "answer = 6 * 7", exercise.check, "Six times seven."
     )
     assert hint.strip() in exercise.statement and "known" not in exercise.statement
     second = hint.replace("Hint", "Second hint")
     with pytest.raises(SystemExit, match="and a Hint if it needs one"):
         exercises.read_exercise(text + second, "here")
+
+
+def test_the_second_failed_try_gets_the_hint(capsys):
+    hint = '<details><summary>Hint</summary>\n\nSix times {seven} "is"\nit. %s\n\n</details>\n\n'
+    text = GOOD.replace(
+        "<details><summary>Check", hint % ("Long " * 40) + "<details><summary>Check"
+    )
+    check = exercises.fill_in(exercises.CHECK_CELL, exercises.read_exercise(text, "here"))
+    namespace, said = {}, []
+    for answer in (None, 41, 41, 40, 42):  # before there is an answer nobody has tried
+        namespace |= {} if answer is None else {"answer": answer}
+        exec(check, namespace)
+        said.append(capsys.readouterr().out)
+    assert [text.count('A hint: Six times {seven} "is" it. Long Long') for text in said] == [
+        0,
+        0,
+        1,
+        1,
+        0,
+    ]
+    assert all(len(line) <= 100 for line in check.splitlines())
 
 
 def test_a_check_that_is_content_without_an_answer_fails_the_lesson():

@@ -4,7 +4,7 @@ An exercise stands below the idea that it is about, in a markdown cell of its ow
 
     **1 (easy).** What is to be done. Put the answer into `top`.
 
-    <details><summary>Hint</summary>      where to begin; may be left out
+    <details><summary>Hint</summary>      where to begin; may be left out; the second failed try prints it
     <details><summary>Check</summary>     a python block of asserts, each with a message
     <details><summary>Answer</summary>    python blocks that give the right answer, and a discussion
 
@@ -17,6 +17,7 @@ with answers and checks in their places, and finds a check that is content witho
 from __future__ import annotations
 
 import copy
+import json
 import re
 import textwrap
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ without their answers.
 1. Run everything once: *Run*, *Run All Cells* (in Colab: *Runtime*, *Run all*). The checks of the \
 exercises then say "Not yet", and rightly so.
 2. Write your answer into the empty cell below an exercise, and run that cell.
-3. Run the check below it. It says "Right.", or what is still missing.
+3. Run the check below it. It says "Right.", or what is still missing; the second time it says where to \
+begin.
 
 The answers, with a discussion of each, are in the lesson: `{lesson}`."""
 
@@ -51,8 +53,17 @@ except NameError as error:
 except Exception as error:
     kind = "" if isinstance(error, AssertionError) else f"{{type(error).__name__}}: "
     print(f"Not yet: {{kind}}{{error}}")
-else:
+{hint}else:
     print("Right.")"""
+
+# Behind what a check says: nothing at the first try, which many get right by reading what was wrong.
+HINT_LINES = """\
+    failed_{number} = globals().get("failed_{number}", 0) + 1
+    if failed_{number} >= 2:
+        print(
+{text}
+        )
+"""
 
 # When the lessons are tested: before the answer, the check has to fail.
 UNANSWERED_CELL = """\
@@ -66,12 +77,13 @@ else:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: its text, and the code of its answer and of its check."""
+    """One exercise: its text, the code of its answer and of its check, and its hint, if it has one."""
 
     number: int
     statement: str
     answer: str
     check: str
+    hint: str = ""
 
 
 def read_exercise(source: str, place: str) -> Exercise:
@@ -90,7 +102,8 @@ def read_exercise(source: str, place: str) -> Exercise:
         if not lines:
             raise SystemExit(f"{place}: the fold {name} has no python block, write one.")
     statement = FOLD.sub(lambda fold: fold[0] * (fold[1] == "Hint"), source).strip()
-    return Exercise(int(start[1]), statement, code["Answer"], code["Check"])
+    hint = " ".join(folds.get("Hint", "").split())
+    return Exercise(int(start[1]), statement, code["Answer"], code["Check"], hint)
 
 
 def exercises_of(notebook, name: str) -> dict[int, Exercise]:
@@ -127,7 +140,16 @@ def with_answers(notebook, name: str):
 def fill_in(cell: str, exercise: Exercise) -> str:
     """One of the cells above with an exercise's number and check in it."""
     check = textwrap.indent(exercise.check, "    ")
-    return cell.format(number=exercise.number, check=check)
+    return cell.format(number=exercise.number, check=check, hint=hint_lines(exercise))
+
+
+def hint_lines(exercise: Exercise) -> str:
+    """The lines of a check that give the hint at the second failed try; nothing without a hint."""
+    if not exercise.hint:
+        return ""
+    lines = textwrap.wrap(f"A hint: {exercise.hint}", 80, drop_whitespace=False)
+    quoted = "\n".join(f"            {json.dumps(line, ensure_ascii=False)}" for line in lines)
+    return HINT_LINES.format(number=exercise.number, text=quoted)
 
 
 def exercise_notebook(notebook, path: str, folder: str):
