@@ -57,7 +57,7 @@ def pages(site):
     return {
         path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
         for path in sorted(site.rglob("*.html"))
-        if "_static" not in path.parts
+        if not {"_static", "handouts"} & set(path.parts)
     }
 
 
@@ -526,3 +526,13 @@ def test_an_answer_unfolds(site, opened):
     assert not code.is_visible()
     answer.locator("summary").click()
     assert code.is_visible()
+
+
+def test_the_sheet_and_the_slides_are_there(site, pages):
+    links = pages[site / "workshop" / "README.html"].find_all("a", href=re.compile("handouts/"))
+    assert [link.get_text() for link in links] == ["Slides", "Cheat sheet"]
+    for link in links:
+        assert (site / "workshop" / link["href"]).resolve().is_file()
+    assert {path.name for path in (site / "handouts" / "slides").glob("*.slides.html")} == {
+        f"{lesson}.slides.html" for lesson in LESSONS
+    }

@@ -56,6 +56,13 @@ OTHER_PAGES = [
 ]
 
 
+# What the workshop's page names, and where it is on the site.
+HANDOUTS = {
+    "| `slides/` |": '| <a href="../handouts/slides/index.html">Slides</a> |',
+    "| `cheatsheet.html` |": '| <a href="../handouts/cheatsheet.html">Cheat sheet</a> |',
+}
+
+
 # ---- Markdown ------------------------------------------------------------------------------------
 
 FENCED = re.compile(r"(^(?:```+|~~~+).*?^(?:```+|~~~+)[ \t]*$)", flags=re.MULTILINE | re.DOTALL)
@@ -327,6 +334,8 @@ def write_pages() -> None:
         for name in page_names()
         if name.endswith(".md")
     }
+    for written, shown in HANDOUTS.items():
+        texts["workshop/README.md"] = texts["workshop/README.md"].replace(written, shown, 1)
     texts |= {f"api/{name}.rst": reference_of(name, path) for name, path in modules().items()}
     texts["api/index.rst"] = reference_index()
     texts["docs/command_line.md"] += command_reference()
@@ -355,6 +364,17 @@ def run_sphinx(out: Path) -> None:
     shutil.move(html, out)
 
 
+def write_handouts(out: Path) -> None:
+    """Put what a workshop hands out beside the pages: the cheat sheet and the slides."""
+    folder = out / "handouts"
+    folder.mkdir()
+    shutil.copy(ROOT / "workshop" / "cheatsheet.html", folder)
+    command = [sys.executable, str(ROOT / "tools" / "slides.py"), str(folder / "slides")]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
+    if made.returncode:
+        raise SystemExit(f"The slides have not been made: {made.stderr.strip()}")
+
+
 def check_place(out: Path) -> None:
     """End where the site would be put into a folder that holds something else."""
     is_site = (out / "searchindex.js").exists()
@@ -373,6 +393,7 @@ def main() -> None:
     check_place(out)
     write_pages()
     run_sphinx(out)
+    write_handouts(out)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"The site is in {out} ({size / 1e6:.0f} MB). Open {out / 'index.html'} in a browser.")
 
