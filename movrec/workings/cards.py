@@ -506,7 +506,7 @@ class Results(widgets.GridBox):
         super().__init__(
             [],
             layout=widgets.Layout(
-                grid_template_columns="repeat(auto-fill, minmax(min(290px, 100%), 1fr))",
+                grid_template_columns="repeat(auto-fill, minmax(min(340px, 100%), 1fr))",
                 grid_gap="12px",
                 width="100%",
                 align_items="flex-start",
