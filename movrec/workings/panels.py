@@ -223,7 +223,7 @@ class Screen(widgets.VBox):
     ) -> None:
         self.welcome.layout.display = "none"
         known = [name for name in _FURTHER if name in self._recommender.films]
-        more = self._recommender.films_of(films["id"].tolist(), known)
+        more = self._recommender.films_of(films["id"].tolist(), known) if known else films
         self.cards.show(films.assign(**{name: more[name].to_list() for name in known}), reasons)
         self.legend.value = _LEGEND if len(films) else ""
         self.map.mark(films.head(0) if asked is None else asked, films)
