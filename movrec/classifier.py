@@ -9,7 +9,7 @@ __all__ = ['GenreClassifier']
 import os
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -26,7 +26,7 @@ from movrec.workings.genres import (
     multi_label_tags,
     named_f1,
 )
-from .workings.inference import layers_of, mean_of_layers
+from .workings.inference import mean_of_layers, networks_in
 from movrec.workings.network import (
     as_vectors,
     check_batch_size,
@@ -34,14 +34,10 @@ from movrec.workings.network import (
     choose_device,
     learned_from,
     mean_and_scale,
-    networks_of,
     state_of,
     weights_of,
 )
 from .workings.training import train_networks
-
-if TYPE_CHECKING:
-    import torch
 
 # %% ../nbs/03_classifier.ipynb #98f3b387
 @dataclass(eq=False, repr=False)
@@ -118,6 +114,8 @@ class GenreClassifier(ClassifierMixin, Estimator):
         Length of the vectors that it was fitted on.
     weights_ : dict of str to array
         What the networks have learned, by the names that torch gives it.
+    networks_ : list of Layers
+        The same as networks of NumPy's: they take standardized vectors and give probabilities.
     mean_, scale_ : array of float32, shape (n_features,)
         What vectors are standardized with.
 
@@ -195,8 +193,8 @@ class GenreClassifier(ClassifierMixin, Estimator):
         mean, scale = mean_and_scale(vectors)
         trained = train_networks(self, (vectors - mean) / scale, labels)
         # Only now: an interrupt leaves what was fitted before as it was.
-        self.classes_ = classes
-        self._keep(weights_of(trained.networks))
+        self.classes_, self.weights_ = classes, weights_of(trained.networks)
+        self.networks_ = networks_in(self.weights_, self.hidden, self.networks)
         self.mean_, self.scale_, self.n_features_in_ = mean, scale, vectors.shape[1]
         self.history_, self.best_epochs_ = trained.history, trained.best_epochs
         self.validation_films_, self.validation_probabilities_ = trained.films_aside, trained.judged
@@ -226,7 +224,7 @@ class GenreClassifier(ClassifierMixin, Estimator):
         """
         self.check_fitted()
         vectors = (as_vectors(X, self.n_features_in_) - self.mean_) / self.scale_
-        return mean_of_layers(self._layers, vectors)
+        return mean_of_layers(self.networks_, vectors)
 
     def predict(self, X: Any) -> Any:
         """Return the genres whose probability reaches `thresholds_`.
@@ -327,21 +325,8 @@ class GenreClassifier(ClassifierMixin, Estimator):
             This machine has no such device.
         """
         classifier = super().load(folder)
-        if device is not None:
-            choose_device(device)
-        classifier.device = device
+        classifier.device = None if device is None else str(choose_device(device))
         return classifier
-
-    @property
-    def networks_(self) -> "torch.nn.ModuleList":
-        """The trained networks, made anew for torch: they take standardized vectors and give logits."""
-        self.check_fitted()
-        return networks_of(self, self.n_features_in_, len(self.classes_), self.weights_)
-
-    def _keep(self, weights: dict[str, np.ndarray]) -> None:
-        self.weights_ = weights
-        n_hidden = len(self.hidden)
-        self._layers = [layers_of(weights, number, n_hidden) for number in range(self.networks)]
 
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         return state_of(self)
@@ -349,7 +334,6 @@ class GenreClassifier(ClassifierMixin, Estimator):
     def _restore(self, description: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         for name, value in learned_from(self, description, arrays).items():
             setattr(self, name, value)
-        self._keep(self.weights_)
 
     def __sklearn_tags__(self) -> Any:
         return multi_label_tags(super().__sklearn_tags__(), self.classes)

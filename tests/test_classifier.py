@@ -15,7 +15,7 @@ from movrec.classifier import GenreClassifier
 from movrec.workings.core import ModelError, MovrecError, NotFittedError, ParameterError
 from movrec.workings.folders import load_part, save_part
 from movrec.workings.genres import genre_matrix, genre_scores, micro_f1, tune_thresholds
-from movrec.workings.network import choose_device
+from movrec.workings.network import build_network, choose_device, network_probabilities
 
 GENRES = ["Action", "Comedy", "Drama", "Science Fiction"]
 
@@ -315,8 +315,9 @@ def test_numpy_says_what_torch_says(fitted, data):
     import torch
 
     standardized = torch.from_numpy((data[0] - fitted.mean_) / fitted.scale_)
-    with torch.inference_mode():
-        each = [torch.sigmoid(network(standardized)).numpy() for network in fitted.networks_]
+    networks = torch.nn.ModuleList(build_network(10, 4, (16,)) for _ in range(2))
+    networks.load_state_dict({key: torch.tensor(it) for key, it in fitted.weights_.items()})
+    each = [network_probabilities(network, standardized) for network in networks]
     assert np.abs(fitted.predict_proba(data[0]) - np.mean(each, axis=0)).max() < 1e-6
 
 

@@ -128,7 +128,8 @@ def _known_ids(cells: list[str], catalogue: Catalogue) -> tuple[int, ...]:
 def _years(said: dict[str, list[str]]) -> tuple[int | None, int | None] | None:
     ends = [said.get(f"{end}_year", [""])[0] for end in ("first", "last")]
     first, last = (int(end) if end.isdigit() and len(end) <= 4 else None for end in ends)
-    return None if first is None and last is None else (first, last)
+    is_backwards = first is not None and last is not None and first > last
+    return None if is_backwards or (first is None and last is None) else (first, last)
 
 # %% ../../nbs/workings/10_address.ipynb #address-link
 class PageLink(widgets.HTML):

@@ -69,7 +69,8 @@ class AskField(widgets.VBox):
         The film that was chosen last; observable. Each choice is told, the same film's as well:
         in between it is None.
     text : str
-        What was last to be searched as a text; observable, told in the same way.
+        What was last to be searched as a text; observable, told in the same way: in between
+        it is blank.
     field : Text
         The widget for the words.
     suggestions : SuggestionList
@@ -203,7 +204,8 @@ class Finder(AskField):
         The film that was chosen last; observable. Each choice is told, the same film's as well:
         in between it is None.
     text : str
-        What was last to be searched as a text; observable, told in the same way.
+        What was last to be searched as a text; observable, told in the same way: in between
+        it is blank.
     unasked : str or None
         The words in the field, where they are others than those that were asked; observable.
     typing : LatestOnly

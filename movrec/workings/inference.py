@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # %% auto #0
-__all__ = ['weight_shapes', 'check_weights', 'Layers', 'layers_of', 'mean_of_layers']
+__all__ = ['weight_shapes', 'check_weights', 'Layers', 'networks_in', 'mean_of_layers']
 
 # %% ../../nbs/workings/03_inference.ipynb #inf-names
 _OF_NORMALIZATION = ("weight", "bias", "running_mean", "running_var")
@@ -128,28 +128,34 @@ class Layers:
         return one / (one + np.exp(-np.clip(logits, -_FARTHEST, _FARTHEST)))
 
 
-def layers_of(weights: Mapping[str, np.ndarray], network: int, n_hidden: int) -> Layers:
-    """Return one network of the arrays that `check_weights` has let pass.
+def networks_in(
+    weights: Mapping[str, np.ndarray], hidden: Sequence[int], networks: int
+) -> list[Layers]:
+    """Return the networks of the arrays that `check_weights` has let pass.
 
     Parameters
     ----------
     weights : dict of str to array
         The arrays by name.
-    network : int
-        Which network, from 0 on.
-    n_hidden : int
-        How many hidden layers it has.
+    hidden : sequence of int
+        Width of each hidden layer.
+    networks : int
+        How many networks.
 
     Returns
     -------
-    Layers
+    list of Layers
 
     Examples
     --------
     >>> weights = {"0.1.weight": np.ones((2, 4), np.float32), "0.1.bias": np.zeros(2, np.float32)}
-    >>> layers_of(weights, 0, 0).matrices[0].shape
+    >>> networks_in(weights, (), 1)[0].matrices[0].shape
     (4, 2)
     """
+    return [_layers_of(weights, network, len(hidden)) for network in range(networks)]
+
+
+def _layers_of(weights: Mapping[str, np.ndarray], network: int, n_hidden: int) -> Layers:
     matrices, offsets = [], []
     for place in range(1, 4 * n_hidden + 2, 4):
         matrix = weights[f"{network}.{place}.weight"].astype(np.float64)

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from .core import CONTROL, ParameterError, check_whole, quoted
-from .inference import check_weights
+from .inference import check_weights, networks_in
 
 if TYPE_CHECKING:
     import torch
 
 # %% auto #0
 __all__ = ['as_vectors', 'mean_and_scale', 'build_network', 'start_at_base_rates', 'choose_device', 'one_thread', 'repeatable',
-           'network_probabilities', 'Recipe', 'check_hidden', 'check_batch_size', 'weights_of', 'networks_of',
-           'state_of', 'learned_from']
+           'network_probabilities', 'Recipe', 'check_hidden', 'check_batch_size', 'weights_of', 'state_of',
+           'learned_from']
 
 # %% ../../nbs/workings/03_network.ipynb #a01d6fe4
 def as_vectors(X: Any, n_features: int | None = None, least: int = 0) -> np.ndarray:
@@ -393,51 +393,6 @@ def weights_of(networks: torch.nn.ModuleList) -> dict[str, np.ndarray]:
     """
     return {name: value.detach().cpu().numpy() for name, value in networks.state_dict().items()}
 
-
-def networks_of(
-    recipe: Recipe, n_features: int, n_genres: int, weights: dict[str, np.ndarray]
-) -> torch.nn.ModuleList:
-    """Return the networks that have these weights, on the CPU.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        How many and how large.
-    n_features, n_genres : int
-        Length of a vector, number of outputs.
-    weights : dict of str to array
-        What `weights_of` returned.
-
-    Returns
-    -------
-    torch.nn.ModuleList
-
-    Raises
-    ------
-    ValueError
-        The weights are not those of such networks, or hold NaN.
-
-    Examples
-    --------
-    >>> from movrec import GenreClassifier
-    >>> recipe = GenreClassifier(hidden=(), networks=1)
-    >>> weights = {"0.1.weight": np.ones((2, 4), np.float32), "0.1.bias": np.zeros(2, np.float32)}
-    >>> len(networks_of(recipe, 4, 2, weights))
-    1
-    """
-    import torch
-
-    check_weights(weights, n_features, n_genres, recipe.hidden, recipe.networks)
-    # The meta device has no memory to fill.
-    with torch.device("meta"):
-        networks = torch.nn.ModuleList(
-            build_network(n_features, n_genres, recipe.hidden, recipe.dropout, recipe.input_dropout)
-            for _ in range(recipe.networks)
-        )
-    tensors = {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
-    networks.load_state_dict(tensors, assign=True)
-    return networks.requires_grad_(False).eval()
-
 # %% ../../nbs/workings/03_network.ipynb #learned-from
 _DESCRIBED = ("classes_", "thresholds_", "n_features_in_", "best_epochs_", "history_")
 
@@ -517,4 +472,5 @@ def learned_from(
         "mean_": mean,
         "scale_": scale,
         "weights_": weights,
+        "networks_": networks_in(weights, recipe.hidden, recipe.networks),
     }
