@@ -215,6 +215,7 @@ class SearchBox(Panels):
         if change["new"] is not None:
             self._asking.cancel()
             self.screen.clear(welcome=not change["new"].strip())
+            self.link.lead_to(Question())
             self.set_trait("results", self.recommender.films_of([]))
         elif not (self._is_showing or self.screen.status.value):
             self._search()  # the words that were asked are back

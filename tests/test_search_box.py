@@ -235,6 +235,8 @@ def test_a_question_goes_into_an_address_and_comes_back(small_recommender):
     href = re.search(r'href="\?([^"]*)"', box.link.value)[1]
     other = SearchBox(small_recommender, address=html.unescape(href))
     assert other.query.plot == box.query.plot and "&lt;b&gt;" in other.screen.status.value
+    box.inputs.finder.field.value = "titan"
+    assert "text=" not in box.link.value and "keep=" in box.link.value  # nothing is asked yet
     assert SearchBox(small_recommender).link.value == ""  # a notebook has no page
 
 

@@ -158,7 +158,12 @@ def tile_html(film: pd.Series, poster: str = "") -> str:
         )
     title = str(film["title"])
     longest = max(map(len, title.split()), default=0)
-    size = "small" if len(title) > 32 or longest > 10 else "" if len(title) > 14 else "large"
+    # What a line holds at each size, and what the tile does: no word should have to be broken.
+    sizes = (("large", 6, 20), ("", 8, 36), ("small", 10, 60))
+    fitting = (
+        size for size, word, all_of_it in sizes if longest <= word and len(title) <= all_of_it
+    )
+    size = next(fitting, "tiny")
     first, second = [*film["genres"], None, None][:2]
     stripe = f";border-bottom-color:{tile_color(second)}" if second else ""
     year = "" if pd.isna(film["year"]) else str(int(film["year"]))

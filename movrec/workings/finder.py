@@ -40,7 +40,7 @@ class SuggestionList(widgets.VBox):
     """
 
     def __init__(self, choose: Callable[[int], None]) -> None:
-        super().__init__([], layout=widgets.Layout(width="100%", max_width="640px"))
+        super().__init__([], layout=widgets.Layout(width="100%", max_width="760px"))
         self.add_class("movrec-suggestions")
         self._choose = choose
         self._buttons: list[widgets.Button] = []

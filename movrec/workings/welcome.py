@@ -110,7 +110,7 @@ class Welcome(widgets.VBox):
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.sentence = widgets.HTML(
-            f'<p class="movrec-sentence" role="status">Name a film that you like, or say what you '
+            f'<h2>What to watch next</h2><p class="movrec-sentence" role="status">Name a film that you like, or say what you '
             f"remember of one: here are those that are most like it, out of {catalogue.n_films:,}, "
             "and why.</p>"
         )
