@@ -190,15 +190,15 @@ def _compared(
         return model.store.of_films([])
     reach = max(_LEAST_REACH, 3 * question.k)
     coarse = model.space.condense(vector[np.newaxis])[0] if vector.any() else None
-    # How many lists of an index are enough has been measured with the weights that have a name.
-    everywhere = question.block_weights() not in PRESETS.values()
-    compared = model.store.candidates(coarse, text, reach, where=where, everywhere=everywhere)
+    weights = question.block_weights()
+    preset = next((name for name, known in PRESETS.items() if known == weights), None)
+    compared = model.store.candidates(coarse, text, reach, where=where, preset=preset)
     if any(shares.get(name) for name in FURTHER_BLOCKS):
         # A film that lacks such a block is not to be missed for it.
         known = {name: share for name, share in shares.items() if name in BLOCKS}
         without = model.space.condense(model.space.scale(evidence.vector, known)[np.newaxis])[0]
         if without.any():
-            others = model.store.candidates(without, "", reach, where=where, everywhere=True)
+            others = model.store.candidates(without, "", reach, where=where)
             compared = _joined(model, compared, others.ids.tolist())
     return compared
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..ingest import check_films
-from ..store import FilmStore, film_rows, film_schema
+from ..store import FilmStore, film_rows, film_schema, index_filters
 from movrec.workings.core import (
     CatalogueError,
     ModelError,
@@ -683,6 +683,7 @@ def _renewed_index(model: Changeable, store: FilmStore) -> SearchIndex:
     outgrown = index.kind != wanted.kind or wanted.films >= 2 * index.films
     if outgrown and not (index.exact and wanted.exact):
         index_vectors(store.table, wanted)
+        index_filters(store.table)
         index = wanted
     elif index.exact or store.table.version == model.manifest["version"]:
         return index

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
+from .weights import PRESETS
+
 # %% auto #0
 __all__ = ['MOST_EXACT', 'MOST_FLAT', 'SearchIndex', 'searched_column', 'searched_size', 'index_vectors']
 
@@ -16,6 +18,7 @@ __all__ = ['MOST_EXACT', 'MOST_FLAT', 'SearchIndex', 'searched_column', 'searche
 MOST_EXACT = 20_000  # films, of which all vectors are compared
 MOST_FLAT = 100_000  # films, whose vectors are kept as they are
 _NUMBERS_A_CODE = 4
+_FIRST_TRIED = 10  # lists
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,8 @@ class SearchIndex:
         Whether every vector is compared, those of some lists, or their codes.
     partitions, sub_vectors : int
         Into how many lists vectors are put, and how many codes each has; 0 for none.
-    nprobes : int
-        How many lists are looked into at least.
-    refine_factor : int
-        How many times as many films as are wanted are compared with the vectors themselves.
+    nprobes : dict of str to int
+        By the name of the weights, how many lists are looked into at least; with other weights all are.
     films : int, default 0
         How many films there were when the lists were made.
     queries : int, default 0
@@ -48,8 +49,7 @@ class SearchIndex:
     kind: Literal["exact", "ivf_flat", "ivf_pq"] = "exact"
     partitions: int = 1
     sub_vectors: int = 0
-    nprobes: int = 1
-    refine_factor: int = 1
+    nprobes: Mapping[str, int] = field(default_factory=dict)
     films: int = 0
     queries: int = 0
     recall: Mapping[str, float] = field(default_factory=dict)
@@ -70,14 +70,16 @@ class SearchIndex:
         if n_films <= MOST_EXACT:
             return cls(films=n_films)
         if n_films <= MOST_FLAT or size % _NUMBERS_A_CODE:
-            partitions = max(1, round(n_films**0.5 / 3))
-            return cls("ivf_flat", partitions, nprobes=-(-partitions // 4), films=n_films)
-        partitions = max(1, round(n_films**0.5))
-        return cls("ivf_pq", partitions, size // _NUMBERS_A_CODE, min(20, partitions), 4, n_films)
+            partitions, sub_vectors = max(1, round(n_films**0.5 / 3)), 0
+        else:
+            partitions, sub_vectors = max(1, round(n_films**0.5)), size // _NUMBERS_A_CODE
+        index = cls("ivf_pq" if sub_vectors else "ivf_flat", partitions, sub_vectors, films=n_films)
+        return index.probing(dict.fromkeys(PRESETS, _FIRST_TRIED))
 
-    def probing(self, nprobes: int) -> SearchIndex:
+    def probing(self, nprobes: Mapping[str, int]) -> SearchIndex:
         """Return the index that looks into so many lists."""
-        return replace(self, nprobes=min(nprobes, self.partitions))
+        at_most = {name: min(number, self.partitions) for name, number in nprobes.items()}
+        return replace(self, nprobes=at_most)
 
     def config(self) -> Any:
         """Return how LanceDB is told to make it."""
@@ -93,19 +95,16 @@ class SearchIndex:
             distance_type="dot", num_partitions=self.partitions, num_sub_vectors=self.sub_vectors
         )
 
-    async def read(self, query: Any, n: int, everywhere: bool = False) -> Any:
+    async def read(self, query: Any, n: int, preset: str | None = None) -> Any:
         """Return the n nearest films that a query finds, as Arrow has them; fewer where it finds fewer.
 
-        The query is one of LanceDB's asynchronous ones. More lists than `nprobes` are looked into
-        where a filter leaves too few films in the nearest ones, and all of them where the film is to
-        be found `everywhere`.
+        The query is one of LanceDB's asynchronous ones, `preset` the name of the weights by which it
+        is scaled. Where a filter leaves too few films in the nearest lists, all are looked into.
         """
         if self.exact:
             return await query.to_arrow()
-        if self.kind == "ivf_pq":
-            query = query.refine_factor(self.refine_factor)
-        if not everywhere:
-            rows = await query.nprobes(self.nprobes).to_arrow()
+        if preset is not None and preset in self.nprobes:
+            rows = await query.nprobes(self.nprobes[preset]).to_arrow()
             if rows.num_rows >= n:
                 return rows
         return await query.nprobes(self.partitions).to_arrow()

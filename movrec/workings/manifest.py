@@ -30,7 +30,7 @@ __all__ = ['MODEL_FORMAT', 'MANIFEST', 'PARTS', 'TABLE', 'Check', 'CHECKED_AT_ON
            'drop_newer', 'settle_table']
 
 # %% ../../nbs/workings/00_manifest.ipynb #man-entries
-MODEL_FORMAT = 5
+MODEL_FORMAT = 6
 MANIFEST = "manifest.json"
 PARTS = ("embedder", "classifier", "space", "terms", "words", "reader", "text")
 TABLE = "films.lance"
@@ -261,13 +261,15 @@ def _is_index(value: Any) -> bool:
     """Whether it can be how films are looked up; see `movrec.workings.index.SearchIndex`."""
     if value is None:
         return True
-    numbers = ("partitions", "sub_vectors", "nprobes", "refine_factor", "films", "queries")
+    numbers = ("partitions", "sub_vectors", "films", "queries")
     return (
         isinstance(value, dict)
-        and set(value) == {"kind", "recall", *numbers}
+        and set(value) == {"kind", "nprobes", "recall", *numbers}
         and value["kind"] in {"exact", "ivf_flat", "ivf_pq"}
         and all(_is_whole(value[name], 0, 2**31) for name in numbers)
-        and value["nprobes"] > 0 < value["refine_factor"] <= 1000
+        and isinstance(value["nprobes"], dict)
+        and all(_is_plain(name) for name in value["nprobes"])
+        and all(_is_whole(number, 1, 2**31) for number in value["nprobes"].values())
         and isinstance(value["recall"], dict)
         and all(_is_plain(name) and _is_share(share) for name, share in value["recall"].items())
     )

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..space import JoinedSpace
 from ..store import FilmStore
@@ -47,10 +49,12 @@ class Probes:
         Their genres.
     years : list of (int or None)
         Their years.
+    presets : list of str
+        The names of the weights.
 
     Examples
     --------
-    >>> probes = Probes([7], np.ones((1, 2)), [["Drama"]], [1995])
+    >>> probes = Probes([7], np.ones((1, 2)), [["Drama"]], [1995], ["theme"])
     >>> probes.sql(0, "none"), "1990" in probes.sql(0, "genres and years")
     ('id NOT IN (7)', True)
     """
@@ -59,6 +63,7 @@ class Probes:
     vectors: np.ndarray
     genres: list[list[str]]
     years: list[int | None]
+    presets: list[str]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -86,11 +91,12 @@ def probes_of(store: FilmStore, space: JoinedSpace, n: int = QUERIES) -> Probes:
     ids = film_numbers(store.table)["id"].to_numpy()
     chosen = ids[np.unique(np.linspace(0, len(ids) - 1, n).astype(int))].tolist()
     films = columns_of(store.table, chosen, ["genres", "year"])
-    presets = [PRESETS[name] for name in PRESETS]
+    presets = [name for name, _ in zip(cycle(PRESETS), chosen)]
     vectors = store.vectors("joined", chosen)
-    scaled = [space.scale(row, presets[at % len(presets)]) for at, row in enumerate(vectors)]
+    scaled = [space.scale(row, PRESETS[name]) for name, row in zip(presets, vectors)]
     coarse = space.condense(np.stack(scaled))
-    return Probes(chosen, coarse, films["genres"].to_pylist(), films["year"].to_pylist())
+    genres, years = (films[column].to_pylist() for column in ("genres", "year"))
+    return Probes(chosen, coarse, genres, years, presets)
 
 # %% ../../nbs/workings/06_recall.ipynb #rc-06
 def _batches(store: FilmStore) -> Iterator[Any]:
@@ -136,10 +142,36 @@ def nearest_of_all(store: FilmStore, probes: Probes) -> dict[str, np.ndarray]:
     return best
 
 # %% ../../nbs/workings/06_recall.ipynb #rc-08
-def _found(store: FilmStore, index: SearchIndex, vector: np.ndarray, where: str) -> np.ndarray:
-    """Return the dot products of the ten films that the index finds nearest."""
-    (rows,) = store.at_once([store.nearest(vector, _REACH, where=where, index=index)])
-    return 1 - np.sort(rows["_distance"].to_numpy())[:_NEAREST]
+def _found(store: FilmStore, index: SearchIndex, probes: Probes, number: int, name: str) -> Any:
+    """Return the highest dot products among the films that the index brings for a question."""
+    vector, column = probes.vectors[number], store.searched_column
+    where, preset = probes.sql(number, name), probes.presets[number]
+    search = store.nearest(
+        vector, _REACH, where=where, columns=[column], index=index, preset=preset
+    )
+    (rows,) = store.at_once([search])
+    return np.sort(as_matrix(rows[column]) @ vector)[::-1][:_NEAREST]
+
+
+def _shares_found(
+    store: FilmStore, index: SearchIndex, probes: Probes, best: dict[str, np.ndarray]
+) -> pd.DataFrame:
+    """Return what share of its ten nearest films is found of each film, with filter and preset."""
+    found = []
+    for name in FILTERS:
+        for number, there in enumerate(best[name]):
+            there = there[np.isfinite(there)]
+            if len(there):
+                products = _found(store, index, probes, number, name)
+                as_near = (products >= there.min() - 1e-4).sum()  # one as near is as good
+                share = min(1.0, as_near / len(there))
+                found.append((name, probes.presets[number], share))
+    return pd.DataFrame(found, columns=["filter", "preset", "share"])
+
+
+def _means(found: pd.DataFrame) -> dict[str, float]:
+    means = found.groupby("filter", sort=False)["share"].mean().round(4)
+    return {str(name): float(share) for name, share in means.items()}
 
 
 def recall_of(
@@ -170,15 +202,7 @@ def recall_of(
     >>> recall_of(recommender.store, SearchIndex(), probes, best)["genres"]
     1.0
     """
-    shares: dict[str, list[float]] = {name: [] for name in FILTERS}
-    for name in FILTERS:
-        for number, there in enumerate(best[name]):
-            there = there[np.isfinite(there)]
-            if len(there):
-                found = _found(store, index, probes.vectors[number], probes.sql(number, name))
-                as_near = (found >= there.min() - 1e-4).sum()  # one as near is as good
-                shares[name].append(min(1.0, as_near / len(there)))
-    return {name: round(float(np.mean(some)), 4) for name, some in shares.items() if some}
+    return _means(_shares_found(store, index, probes, best))
 
 
 def measured(
@@ -212,11 +236,17 @@ def measured(
     probes = probes_of(store, space, n_queries or QUERIES)
     best = nearest_of_all(store, probes)
     while True:
-        recall = recall_of(store, index, probes, best)
-        logger.info("%d lists of %d: recall %s", index.nprobes, index.partitions, recall)
-        if min(recall.values()) >= index.enough or index.nprobes == index.partitions:
-            return replace(index, queries=len(probes), recall=recall)
-        index = index.probing(2 * index.nprobes)
+        found = _shares_found(store, index, probes, best)
+        least = found.groupby(["preset", "filter"])["share"].mean().groupby("preset").min()
+        logger.info("lists: %s of %d, recall: %s", index.nprobes, index.partitions, dict(least))
+        more = {
+            name: 2 * number
+            for name, number in index.nprobes.items()
+            if number < index.partitions and least.get(name, 1.0) < index.enough
+        }
+        if not more:
+            return replace(index, queries=len(probes), recall=_means(found))
+        index = index.probing({**index.nprobes, **more})
 
 # %% ../../nbs/workings/06_recall.ipynb #rc-tell
 def planned(store: FilmStore) -> SearchIndex:
@@ -252,7 +282,9 @@ def in_words(index: SearchIndex) -> str:
     if index.exact:
         return "exact: every vector is compared"
     of_filters = ", ".join(f"{share:.1%} ({name})" for name, share in index.recall.items())
+    fewest, most = min(index.nprobes.values()), max(index.nprobes.values())
+    of_presets = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     return (
-        f"{index.kind.upper()}, {index.nprobes} of {index.partitions:,} lists; of the ten nearest films it finds "
+        f"{index.kind.upper()}, {of_presets} of {index.partitions:,} lists; of the ten nearest films it finds "
         f"{of_filters} (filters in brackets; {index.queries} films asked)"
     )
