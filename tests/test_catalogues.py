@@ -1341,6 +1341,9 @@ def test_a_parquet_file_whose_films_stand_within_one_column(tmp_path):
         (["Krimi und Drama", "Krimi", "Drama", "Liebe und Tod"], [["Krimi", "Drama"], ["Krimi"], ["Drama"], ["Liebe und Tod"]]),
         (["剧情 犯罪", "剧情", "犯罪 剧情", "犯罪"], [["剧情", "犯罪"], ["剧情"], ["犯罪", "剧情"], ["犯罪"]]),
         (["[ Drama, Crime ]", "[War]"], [["Drama", "Crime"], ["War"]]),
+        (["array(['Drama', 'Crime'], dtype=object)", "set(['War'])"], [["Drama", "Crime"], ["War"]]),
+        (["Genre: Drama, Crime", "Genres: War"], [["Drama", "Crime"], ["War"]]),
+        (["#Drama #Science Fiction", "#War"], [["Drama", "Science Fiction"], ["War"]]),
         (["http://dbpedia.org/resource/Drama_film|http://dbpedia.org/resource/Noir"], [["Drama film", "Noir"]]),
         (["science-fiction", "Science Fiction", "Science Fiction"], [["Science Fiction"]] * 3),
         ([[{"tag": "Drama"}], [{"tag": "Crime"}]], [["Drama"], ["Crime"]]),
@@ -1516,3 +1519,24 @@ def test_columns_in_other_languages(header):
         "vote_average",
     }
     assert expected <= found, expected - found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'title, year, plot, genre\nHeat, 1995, "A thief, or two.", "Crime, War"\nSalt, 2010, "A spy.", War\n',
+        'title,year,plot,genre\n1,Heat,1995,"A thief, or two.","Crime, War"\n2,Salt,2010,A spy.,War\n',
+        '"title","year","plot","genre"\n"1","Heat",1995,"A thief, or two.","Crime, War"\n"2","Salt",2010,"A spy.","War"\n',
+        "title~year~plot~genre\nHeat~1995~A thief, or two.~Crime, War\nSalt~2010~A spy.~War\n",
+    ],
+)
+def test_how_people_and_r_write_tables(tmp_path, text):
+    films = read(write(tmp_path / "a.csv", text))
+    assert films["genres"].tolist() == [["Crime", "War"], ["War"]]
+    assert films[["title", "year", "overview"]].values.tolist() == [
+        ["Heat", 1995, "A thief, or two."],
+        ["Salt", 2010, "A spy."],
+    ]
+    # One record too long is none that has a number before it.
+    text = "id,title,plot,genre\n1,Heat, or not,A thief.,Crime\n2,Salt,A spy.,War\n"
+    assert read(write(tmp_path / "a.csv", text))["title"].tolist() == ["Salt"]

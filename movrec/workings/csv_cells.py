@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from .columns import USUAL_NAMES, squeeze
 from .core import CONTROL, UNDECODABLE, CatalogueError
 from .encodings import as_windows_1252, not_utf8, open_text
 from movrec.workings.headerless import (
@@ -273,6 +274,7 @@ def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterato
 
 # %% ../../nbs/workings/01_csv_cells.ipynb #433383b0
 DELIMITERS = ",;\t|"
+_RARE = "~^\x01"
 _SEP_LINE = re.compile(r"\"?sep=(.)\"?[,;\t]*\s*", re.IGNORECASE)
 
 
@@ -332,7 +334,7 @@ def find_header(lines: list[str], request: Request) -> tuple[list[str], str, int
     said = _SEP_LINE.fullmatch(lines[0])
     delimiters = said.group(1) if said else DELIMITERS
     for place, line in enumerate(lines):
-        for delimiter in delimiters:
+        for delimiter in delimiters if said else DELIMITERS + _RARE:
             header = _row(line, delimiter)
             if header_row([header], request) is not None:
                 return header, delimiter, place
@@ -396,6 +398,30 @@ def _known_by_form(
     request.notices.append(f"no line names the columns: they are taken for {', '.join(names)}")
     return names, wide_records(rest, mark, len(names))
 
+# %% ../../nbs/workings/01_csv_cells.ipynb #csv-cells-rows-code
+def _without_blanks(lines: Iterator[str], header: str, delimiter: str) -> Iterator[str]:
+    """Return lines without blanks before quotes, where each name but the first has a blank before it."""
+    names = header.split(delimiter)[1:]
+    if delimiter == "\t" or not names or not all(name.startswith(" ") for name in names):
+        return lines
+    before = re.compile(rf"(?<={re.escape(delimiter)})[ \t]+(?=\")")
+    return (before.sub("", line) for line in lines)
+
+
+_LOOKED_AT = 5  # lines
+
+
+def _with_row_names(
+    header: list[str], lines: Iterator[str], delimiter: str
+) -> tuple[list[str], Iterator[str]]:
+    """Return a name more where each row has a number before its cells, as R writes them."""
+    first = list(itertools.islice(lines, _LOOKED_AT))
+    rows = [_row(line, delimiter) for line in first if line.strip()]
+    are_numbered = [len(row) == len(header) + 1 and row[0].isdecimal() for row in rows]
+    is_named = squeeze(header[0]) in USUAL_NAMES["id"]
+    more = [""] if rows and all(are_numbered) and not is_named and header[-1] else []
+    return [*more, *header], itertools.chain(first, lines)
+
 # %% ../../nbs/workings/01_csv_cells.ipynb #csv-cells-door-code
 def csv_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.DataFrame]:
     """Yield the wanted cells of a CSV file as text, chunk by chunk.
@@ -445,10 +471,12 @@ def csv_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Data
             layout = request.take(header)
         else:
             header, delimiter, place = find_header(head, request)
-            layout = request.take(header)
             if place and not _SEP_LINE.fullmatch(head[0]):
                 request.notices.append(f"the names of the columns stand in line {numbers[place]}")
             rest = itertools.chain(head[place + 1 :], lines)
+            rest = _without_blanks(rest, head[place], delimiter)
+            header, rest = _with_row_names(header, rest, delimiter)
+            layout = request.take(header)
             records = csv_records(rest, delimiter, len(header))
         while chunk := list(itertools.islice(records, request.chunk_size)):
             yield chunk_of([record or [] for record in chunk], header, layout)

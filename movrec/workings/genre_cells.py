@@ -234,6 +234,8 @@ _NO_COMMA = re.compile(r"(['\"])\s+(['\"])")  # as NumPy prints a list: ['Drama'
 _BARE_LIST = re.compile(r"[\[{]\s*([\"']?[^\W\d_][\w\s,&\"'-]{0,300})[\]}]")
 _IN_BRACKETS = re.compile(r"\(\s*((['\"]).*\2),?\s*\)|((['\"]).*\4)", re.DOTALL)
 _ADDRESS = re.compile(r"https?://[^\s|;,\"'\]}]*[/#]([^\s/#|;,\"'\]}]+)")
+_CALLED = re.compile(r"\w+\(\s*([\[{(].*[\]})])\s*(?:,\s*dtype=\w+)?\s*\)", re.DOTALL)
+_SAID = re.compile(r"\s*genres?\s*:\s*", re.IGNORECASE)
 _HTML_TAG = re.compile(r"\s*</?[a-zA-Z][^<>]{0,100}>\s*")
 
 
@@ -244,6 +246,13 @@ def _entries_in_text(cell: str, weak_mark: str | None, numbers: bool) -> Entries
         cell = _ADDRESS.sub(lambda found: unquote(found.group(1)), cell)
     if ("<" in cell or "&" in cell) and not cell.lstrip().startswith(("[", "{")):
         cell = unescape(_HTML_TAG.sub("|", cell))
+    called = _CALLED.fullmatch(cell.strip()) if cell.endswith(")") else None
+    if called is not None:  # array(['Drama'], dtype=object)
+        cell = called.group(1)
+    elif cell[:1] in "gG" and (said := _SAID.match(cell)):
+        cell = cell[said.end() :]
+    elif cell.startswith("#"):
+        cell = "|".join(cell.split("#"))
     quoted = _IN_BRACKETS.fullmatch(cell.strip())  # ('Drama', 'Crime') and "Drama","Crime"
     if quoted is not None:
         cell = f"[{quoted.group(1) or quoted.group(3)}]"

@@ -270,7 +270,7 @@ KNOWN_LAYOUTS = (
     KnownLayout("rotten-tomatoes", "Rotten Tomatoes", "rottentomatoeslink movieinfo"),
     KnownLayout("douban", "Douban", "doubanscore storyline"),
     KnownLayout("bollywood", "Bollywood films of Kaggle", "wikilink story yearofrelease"),
-    KnownLayout("cmu", "CMU Movie Summary Corpus, with a header", "freebaseid plot"),
+    KnownLayout("cmu", "CMU Movie Summary Corpus", "freebaseid plot"),
     KnownLayout("movielens", "MovieLens films, with plots", "movieid title genres"),
     KnownLayout("letterboxd", "Letterboxd films of Kaggle", "filmtitle releaseyear description averagerating"),
     KnownLayout("justwatch", "JustWatch's lists of Netflix, HBO Max and others", "agecertification tmdbscore description"),

@@ -182,8 +182,10 @@ def fetch(address: str, folder: Path, progress: bool = False) -> Path:
     except MovrecError:
         raise
     except Exception as error:  # whatever fsspec, aiohttp and the network come up with
+        is_none = isinstance(error, FileNotFoundError)
+        reason = "there is no file there" if is_none else first_line(error)
         raise CatalogueError(
-            f"{shorten(address, 200)} could not be downloaded ({first_line(error)}): check the "
+            f"{shorten(address, 200)} could not be downloaded ({reason}): check the "
             "address and the network, or download it in a browser and give the path of the file."
         ) from error
     return target
