@@ -473,8 +473,8 @@ def csv_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Data
             header, delimiter, place = find_header(head, request)
             if place and not _SEP_LINE.fullmatch(head[0]):
                 request.notices.append(f"the names of the columns stand in line {numbers[place]}")
-            rest = itertools.chain(head[place + 1 :], lines)
-            rest = _without_blanks(rest, head[place], delimiter)
+            below = itertools.chain(head[place + 1 :], lines)
+            rest = _without_blanks(below, head[place], delimiter)
             header, rest = _with_row_names(header, rest, delimiter)
             layout = request.take(header)
             records = csv_records(rest, delimiter, len(header))
