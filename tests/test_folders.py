@@ -1267,6 +1267,16 @@ def test_odd_numbers_in_the_title_file_are_one_sentence(folder):
     assert len(Recommender.called(recommender, recommender.films["title"].iloc[0])) > 0
 
 
+def test_titles_that_are_no_text_are_one_sentence(folder):
+    recommender = Recommender.open(folder)
+    there = next((folder / "films.lance/_titles").iterdir())
+    said, arrays = map_arrays(there)
+    save_file(arrays | {"reduced.text": np.full_like(arrays["reduced.text"], 0xFF)}, there, said)
+    with pytest.raises(ModelError, match="titles of this model are damaged") as caught:
+        recommender.suggest("allien")  # keys are read where it may be a slip of the finger
+    assert small.is_one_sentence(caught.value)
+
+
 def test_large_files_are_looked_at_while_the_model_answers(folder, monkeypatch):
     monkeypatch.setattr(manifest, "CHECKED_AT_ONCE", 0)
     recommender = Recommender.open(folder)

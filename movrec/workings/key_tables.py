@@ -19,7 +19,7 @@ from .core import ModelError, first_line
 from .folders import open_regular
 
 # %% auto #0
-__all__ = ['map_arrays', 'to_bytes', 'KeyTable', 'kept_table', 'kept_flat', 'check_steps', 'check_below']
+__all__ = ['map_arrays', 'to_bytes', 'from_bytes', 'KeyTable', 'kept_table', 'kept_flat', 'check_steps', 'check_below']
 
 # %% ../../nbs/workings/06_key_tables.ipynb #kt-04
 _TYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64, "F32": np.float32}
@@ -102,6 +102,20 @@ def to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def from_bytes(kept: bytes) -> str:
+    """Return a text that a key table keeps; bytes that are none are a `ModelError`.
+
+    Examples
+    --------
+    >>> from_bytes(b"l\\xc3\\xa9on")
+    'léon'
+    """
+    try:
+        return kept.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise ModelError("The titles of this model are damaged: build the model again.") from error
+
+
 class KeyTable:
     """Keys in alphabetical order, and the rows of each.
 
@@ -154,7 +168,7 @@ class KeyTable:
 
     def key(self, number: int) -> str:
         """Return a key as text."""
-        return self.bytes_of(number).decode("utf-8", "surrogatepass")
+        return from_bytes(self.bytes_of(number))
 
     def find(self, key: str) -> int:
         """Return the number of a key, -1 where there is none such."""

@@ -19,6 +19,7 @@ from movrec.workings.key_tables import (
     KeyTable,
     check_below,
     check_steps,
+    from_bytes,
     kept_flat,
     kept_table,
     to_bytes,
@@ -236,7 +237,7 @@ def _word_starts(tables: list[KeyTable]) -> WordStarts:
         for number in range(len(table)):
             key = table.bytes_of(number)
             if source:
-                same = written.find(key.decode("utf-8", "surrogatepass"))
+                same = written.find(from_bytes(key))
                 if same >= 0 and _same_rows(written, same, table, number):
                     continue
             spaces = [] if source == 2 else [space.end() for space in re.finditer(b" ", key)]
@@ -471,7 +472,7 @@ class MadeParts:
 
 def _keys_of(table: KeyTable) -> list[str]:
     text, starts = table.text.tobytes(), table.starts.tolist()
-    return [text[a:b].decode("utf-8", "surrogatepass") for a, b in pairwise(starts)]
+    return [from_bytes(text[a:b]) for a, b in pairwise(starts)]
 
 # %% ../../nbs/workings/06_title_parts.ipynb #tp-16
 class KeptParts:

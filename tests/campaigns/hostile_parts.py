@@ -17,17 +17,22 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
 import sizes
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
 from small import asked, build, change_part, is_one_sentence, with_fitting_checksums
 
-from movrec import Recommender
+from movrec import QueryError, Recommender
+from movrec.workings.key_tables import map_arrays
 
 PARTS = ("embedder", "classifier", "space", "terms", "words", "reader")
+TITLES = "titles"  # no part, but a file of arrays beside the film table
 DEEP = json.loads("[" * 400 + "]" * 400)
 VALUES = [
     None, -1, 0, 1, True, float("inf"), float("nan"), -1e308, 10**12, 10**30, "", "x", "\x1b[31mred", "é" * 3,
@@ -127,6 +132,46 @@ def changes(base):
         change_part(base / part, lambda d, a, kept=kept: kept.update(d=copy.deepcopy(d), a=dict(a)))
         for label, change in [*description_changes(kept["d"]), *array_changes(kept["a"])]:
             yield part, label, change
+    said, arrays = map_arrays(title_file(base))
+    for label, change in [
+        *description_changes(said),
+        *array_changes(arrays),
+        *byte_changes(arrays),
+    ]:
+        yield TITLES, label, change
+
+
+def title_file(folder):
+    return next((folder / "films.lance" / "_titles").glob("*.safetensors"))
+
+
+def byte_changes(arrays):
+    """Text that is no text, and numbers in another order."""
+    for name, array in arrays.items():
+        if array.dtype == np.uint8:
+            yield f"{name} no UTF-8", lambda d, a, n=name: a.update({n: np.full_like(a[n], 0xFF)})
+        yield f"{name} backwards", lambda d, a, n=name: a.update({n: a[n][::-1].copy()})
+
+
+def change_titles(folder, change):
+    said, arrays = map_arrays(title_file(folder))
+    arrays = {name: array.copy() for name, array in arrays.items()}
+    change(said, arrays)
+    said = {str(name): str(text) for name, text in said.items()}
+    save_file(
+        {name: np.ascontiguousarray(array) for name, array in arrays.items()},
+        title_file(folder),
+        said,
+    )
+
+
+def asked_for_titles(recommender):
+    """Look titles up in every way."""
+    title = str(recommender.films["title"].iloc[0])
+    for typed in (title, title[:3], title[:-1] + "x", "allien", "star", "2", "é", "die hard 3"):
+        recommender.suggest(typed)
+        with suppress(QueryError):
+            recommender.find(typed)
 
 
 class TooLong(BaseException):
@@ -137,10 +182,10 @@ def too_long(*_):
     raise TooLong
 
 
-def what_comes_of(folder):
+def what_comes_of(folder, part):
     signal.alarm(20)
     try:
-        asked(Recommender.open(folder))
+        (asked_for_titles if part == TITLES else asked)(Recommender.open(folder))
         return "answered", ""
     except TooLong:
         return "FAULT", "more than 20 seconds"
@@ -155,7 +200,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="try one change of so many")
     sizes.add_sizes(parser, "changes")
-    parser.add_argument("--part", choices=PARTS)
+    parser.add_argument("--part", choices=[*PARTS, TITLES])
     options = parser.parse_args()
     sizes.begin(options)
     every = max(options.every, round(1 / options.share))
@@ -174,11 +219,14 @@ def main():
             shutil.rmtree(tried, ignore_errors=True)
             shutil.copytree(base, tried)
             try:
-                change_part(tried / part, change)
-            except (ValueError, TypeError, KeyError):
+                if part == TITLES:
+                    change_titles(tried, change)
+                else:
+                    change_part(tried / part, change)
+            except (ValueError, TypeError, KeyError, SafetensorError):
                 continue  # it cannot be written down
             with_fitting_checksums(tried)
-            outcome, said = what_comes_of(tried)
+            outcome, said = what_comes_of(tried, part)
             tally[outcome] += 1
             if outcome == "FAULT":
                 print(f"{part} {label}: {said}", flush=True)
