@@ -1521,6 +1521,23 @@ def test_columns_in_other_languages(header):
     assert expected <= found, expected - found
 
 
+HOSTILE = [
+    " " * 100_000 + "»", "http://" * 30_000, "a(" * 30_000 + "[)", " and" * 30_000, "& " * 30_000 + "summary",
+    "Star:" + " " * 100_000 + "x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "column", ["genres", "overview", "vote_count", "runtime", "cast", "tagline"]
+)
+def test_hostile_cells_take_no_time(tmp_path, column):
+    rows = [FILM, *(FILM | {"title": f"Salt {n}", column: cell} for n, cell in enumerate(HOSTILE))]
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    start = time.process_time()
+    read(tmp_path / "a.csv")
+    assert time.process_time() - start < 2
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -16,8 +16,8 @@ from typing import Final
 from .core import clean_text, is_list
 
 # %% auto #0
-__all__ = ['UNREADABLE', 'Unreadable', 'parse_literal', 'is_number_or_truth', 'text_in', 'unescape', 'strip_markup',
-           'parse_prose', 'parse_title', 'parse_further', 'name_within', 'is_placeholder', 'is_status']
+__all__ = ['UNREADABLE', 'Unreadable', 'parse_literal', 'is_number_or_truth', 'with_single_blanks', 'text_in', 'unescape',
+           'strip_markup', 'parse_prose', 'parse_title', 'parse_further', 'name_within', 'is_placeholder', 'is_status']
 
 # %% ../../nbs/workings/01_cells.ipynb #2c947e7c
 class Unreadable(Enum):
@@ -99,6 +99,20 @@ def is_number_or_truth(cell: object) -> bool:
     return bool(_NUMBER_OR_TRUTH.fullmatch(str(cell)))
 
 # %% ../../nbs/workings/01_cells.ipynb #text-in-code
+_BLANKS, _ENDS = re.compile(r"[^\S\n]+"), re.compile(r"\s*\n\s*")
+
+
+def with_single_blanks(text: str) -> str:
+    """Return a text with one blank or one end of a line for many: what looks for marks between blanks takes no time.
+
+    Examples
+    --------
+    >>> with_single_blanks("Drama   / \\t Crime \\n\\n War")
+    'Drama / Crime\\nWar'
+    """
+    return _ENDS.sub("\n", _BLANKS.sub(" ", text))
+
+
 def text_in(cell: object) -> object:
     """Return the text that a list tells, of one text or of dictionaries; any other cell as it is.
 
@@ -202,9 +216,10 @@ def parse_prose(cell: object) -> str | None:
     cell = text_in(cell)
     if isinstance(cell, str) and ("<" in cell or "&" in cell):
         cell = strip_markup(cell)
-    if isinstance(cell, str) and cell[-40:].rstrip().endswith(_ENDS_OF_LINKS):
-        cell = _LINK_TO_MORE.sub("", cell)
-    return clean_text(cell)
+    text = clean_text(cell)
+    if text is not None and text.endswith(_ENDS_OF_LINKS):
+        return _LINK_TO_MORE.sub("", text) or None
+    return text
 
 
 def parse_title(cell: object) -> str | None:

@@ -18,6 +18,7 @@ from movrec.workings.cells import (
     is_number_or_truth,
     name_within,
     parse_literal,
+    with_single_blanks,
 )
 from .core import clean_text, is_list, is_missing
 from .number_cells import parse_number
@@ -105,6 +106,7 @@ def _who_plays(cell: str) -> str:
 
 
 def _cut_names(cell: str) -> list[str]:
+    cell = with_single_blanks(cell)
     if ":" in cell and _WHO.match(cell):
         cell = _who_plays(cell)
     mark = next((mark for mark in _MARKS if mark.search(cell)), None)

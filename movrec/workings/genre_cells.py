@@ -23,6 +23,7 @@ from movrec.workings.cells import (
     name_within,
     parse_literal,
     unescape,
+    with_single_blanks,
 )
 from .core import clean_text, is_list, is_missing
 
@@ -242,6 +243,7 @@ _HTML_TAG = re.compile(r"\s*</?[a-zA-Z][^<>]{0,100}>\s*")
 @lru_cache(maxsize=8192)
 def _entries_in_text(cell: str, weak_mark: str | None, numbers: bool) -> Entries | None:
     """Return the entries that a text lists, None if it cannot be read."""
+    cell = with_single_blanks(cell)
     if "://" in cell:  # of a knowledge base: http://dbpedia.org/resource/Drama_film
         cell = _ADDRESS.sub(lambda found: unquote(found.group(1)), cell)
     if ("<" in cell or "&" in cell) and not cell.lstrip().startswith(("[", "{")):

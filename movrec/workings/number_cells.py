@@ -155,7 +155,7 @@ def parse_count(cell: object) -> int | Unreadable | None:
     (1234, 1234, 1200, 97)
     """
     scale = 1.0
-    if isinstance(cell, str) and not cell.isdigit():
+    if isinstance(cell, str) and not cell.isdigit() and len(cell) <= 60:
         cell = re.sub(r"\s*(?:votes?|ratings?|\+|人?评价|人)\s*$", "", cell, flags=re.IGNORECASE)
         if _POINTS.fullmatch(cell.strip()):
             cell = cell.replace(".", "")
