@@ -379,7 +379,7 @@ PageNames = Annotated[
 Visitors = Annotated[
     int,
     typer.Option(
-        "--visitors", metavar="N", min=1, max=1000, help="How many at a time, at some 600 MB each."
+        "--visitors", metavar="N", min=1, max=1000, help="How many at a time, at some 460 MB each."
     ),
 ]
 NoPage = Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")]

@@ -242,7 +242,7 @@ def serve(
         More names that the page is called by, as behind a proxy; a request that calls it by another
         one is refused.
     most_visitors : int, default 6
-        How many may look at the page at a time: each has a process of some 600 MB. The next one
+        How many may look at the page at a time: each has a process of some 460 MB. The next one
         reads that there is no room.
 
     Returns
