@@ -17,7 +17,7 @@ import traitlets
 from .recommend import Recommender
 from .workings.address import asked_in
 from .workings.answers import Answer
-from .workings.cards import Results, style_html
+from .workings.cards import Results
 from .workings.faces import Poster
 from .workings.latest import LatestOnly
 from .workings.panels import Inputs, Panels

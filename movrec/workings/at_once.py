@@ -10,8 +10,10 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from .forks import check_not_forked
+
 # %% auto #0
-__all__ = ['Search', 'AtOnce']
+__all__ = ['Search', 'AtOnce', 'OpenTable']
 
 # %% ../../nbs/workings/05_at_once.ipynb #ao-03
 Search = Callable[[Any], Awaitable[Any]]  # of a lancedb.AsyncTable; returns a pyarrow.Table
@@ -85,3 +87,50 @@ class AtOnce:
 
 async def _gathered(table: Any, searches: Sequence[Search]) -> list[Any]:
     return await asyncio.gather(*(search(table) for search in searches))
+
+# %% ../../nbs/workings/05_at_once.ipynb #ao-06
+class OpenTable:
+    """A table of a database, open.
+
+    Parameters
+    ----------
+    table : lancedb.table.Table
+        LanceDB's own object.
+    folder : str or path
+        The database's folder.
+    still_there : callable, optional
+        Called before the table is read: it raises where the table has been replaced.
+
+    Examples
+    --------
+    >>> OpenTable(recommender.store.table, model).table.name
+    'films'
+    """
+
+    def __init__(
+        self,
+        table: Any,
+        folder: str | os.PathLike[str],
+        still_there: Callable[[], None] | None = None,
+    ) -> None:
+        self._table, self._still_there = table, still_there
+        self._at_once = AtOnce(folder, table.name)
+
+    @property
+    def table(self) -> Any:
+        """LanceDB's own object."""
+        self._check()
+        return self._table
+
+    def _check(self) -> None:
+        check_not_forked()
+        if self._still_there is not None:
+            self._still_there()
+
+    def at_once(self, searches: Sequence[Search]) -> list[Any]:
+        """Return what each of some searches of the table brings, as Arrow has it."""
+        version = self.table.version
+        if not self._at_once.is_open(version):
+            self._at_once.open(version)
+            self._check()  # it may have been replaced meanwhile, and the other one was opened
+        return self._at_once.read(searches, version)

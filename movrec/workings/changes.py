@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..ingest import check_films
-from ..store import FilmStore, film_rows, film_schema, index_filters
+from ..store import FilmStore, film_rows, film_schema
 from movrec.workings.core import (
     CatalogueError,
     ModelError,
@@ -43,7 +43,7 @@ from movrec.workings.history import (
     with_tags,
     without_others,
 )
-from .index import SearchIndex, index_vectors
+from .index import SearchIndex, index_filters, index_vectors
 from movrec.workings.manifest import (
     TABLE,
     drop_newer,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from .weights import PRESETS
 
 # %% auto #0
-__all__ = ['MOST_EXACT', 'MOST_FLAT', 'SearchIndex', 'searched_column', 'searched_size', 'index_vectors']
+__all__ = ['MOST_EXACT', 'MOST_FLAT', 'SearchIndex', 'searched_column', 'searched_size', 'index_vectors', 'index_filters']
 
 # %% ../../nbs/workings/05_index.ipynb #ix-04
 MOST_EXACT = 20_000  # films, of which all vectors are compared
@@ -119,6 +119,9 @@ class SearchIndex:
         return cls(**{each.name: said[each.name] for each in fields(cls)}) if said else cls()
 
 # %% ../../nbs/workings/05_index.ipynb #ix-table
+_FILTERED = ("year", "language", "vote_count", "vote_average", "revenue", "budget")
+
+
 def searched_column(table: Any) -> str:
     """Return the vectors by which candidates are looked up: the coarse ones, where there are any.
 
@@ -152,3 +155,22 @@ def index_vectors(table: Any, index: SearchIndex) -> None:
     >>> index_vectors(store.table, SearchIndex())
     """
     table.create_index(searched_column(table), config=index.config())
+
+
+def index_filters(table: Any) -> None:
+    """Index what films are filtered by: of a large table, a filter on years takes as long as a search.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from movrec.store import FilmStore
+    >>> store = FilmStore.create(".", films.head(9), np.eye(9), np.eye(9))
+    >>> index_filters(store.table)
+    >>> "year_idx" in [index.name for index in store.table.list_indices()]
+    True
+    """
+    from lancedb.index import BTree
+
+    for column in _FILTERED:
+        if column in table.schema.names and table.count_rows(f"{column} IS NOT NULL"):
+            table.create_index(column, config=BTree())

@@ -81,16 +81,7 @@ def _mapped(content: mmap.mmap, begins: int, entry: Mapping[str, Any]) -> np.nda
         return np.zeros(0, dtype)
     return np.frombuffer(content, dtype, n, begins + first)
 
-# %% ../../nbs/workings/06_key_tables.ipynb #kt-07
-_PARTS = {
-    "text": np.uint8,
-    "starts": np.int64,
-    "first": np.int32,
-    "row_starts": np.int64,
-    "rows": np.int32,
-}
-
-
+# %% ../../nbs/workings/06_key_tables.ipynb #kt-bytes
 def to_bytes(text: str) -> bytes:
     """Return a text as a key table keeps it; a lone surrogate, which is no letter, is kept as well.
 
@@ -114,6 +105,15 @@ def from_bytes(kept: bytes) -> str:
         return kept.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
         raise ModelError("The titles of this model are damaged: build the model again.") from error
+
+# %% ../../nbs/workings/06_key_tables.ipynb #kt-07
+_PARTS = {
+    "text": np.uint8,
+    "starts": np.int64,
+    "first": np.int32,
+    "row_starts": np.int64,
+    "rows": np.int32,
+}
 
 
 class KeyTable:

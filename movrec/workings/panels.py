@@ -13,7 +13,7 @@ import ipywidgets as widgets
 import pandas as pd
 import traitlets
 
-from .address import Asked, PageLink, asked_in
+from .address import Asked, PageLink
 from .answers import Answer
 from movrec.workings.cards import (
     Results,
