@@ -635,8 +635,8 @@ class FilmStore(SearchedTable):
         FilmStore
             The store, open.
         """
-        rows = film_rows(films, documents, joined, words, coarse)
-        store = cls(append_rows(folder, [rows]), folder)
+        rows = [film_rows(films, documents, joined, words, coarse)]
+        store = cls(append_rows(folder, rows), folder)
         store.index = create_indexes(store.table, language)
         return store
 
@@ -670,8 +670,7 @@ class FilmStore(SearchedTable):
             LanceDB cannot open the table.
         """
         try:
-            table = _connect(folder).open_table(_TABLE, version=version)
-            return cls(table, folder, still_there)
+            return cls(_connect(folder).open_table(_TABLE, version=version), folder, still_there)
         except ModelError:
             raise
         except Exception as error:

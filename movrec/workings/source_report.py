@@ -165,7 +165,7 @@ def source_facts(films: pd.DataFrame) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        For each table `source`, `kind`, the counts `rows`, `films`, `unmatched`, `ambiguous`, and the
+        For each table `source`, `kind`, the counts ``rows``, `films`, `unmatched`, `ambiguous`, and the
         counts `by` what it was matched and of films in its `columns`, as in a `SourceReport`.
 
     Examples
