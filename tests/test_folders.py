@@ -751,7 +751,7 @@ def test_a_folder_of_somebody_else_stays(tmp_path):
     for text in (
         '{"name": "My app", "icons": []}',
         "{",
-        '{"format": 5, "movrec": "1", "files": {}}',
+        '{"format": 6, "movrec": "1", "files": {}}',
     ):
         (site / "manifest.json").write_text(text)
         before = contents(site)

@@ -270,6 +270,7 @@ class Panels(widgets.VBox):
 
     Examples
     --------
+    >>> from movrec.workings.address import asked_in
     >>> panels = Panels(recommender, on_page=True)
     >>> panels.begin(asked_in("film=862&keep=27205&only=Comedy", recommender))
     >>> panels.trail.current.films, panels.shelf.films, panels.filters.where.genres

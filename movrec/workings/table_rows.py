@@ -110,15 +110,13 @@ def as_few_films(rows: Any, like: pd.DataFrame, index: Sequence[int] | np.ndarra
 
 
 def _cells(column: Any, kind: Any, is_list: bool) -> Any:
-    if is_list:
-        return [cell or [] for cell in column.to_pylist()]
     if hasattr(kind, "__from_arrow__"):
         return kind.__from_arrow__(column)
-    return (
-        column.to_numpy()
-        if isinstance(kind, np.dtype) and kind.kind in "if"
-        else column.to_pylist()
-    )
+    if isinstance(kind, np.dtype) and kind.kind in "if":
+        return column.to_numpy()
+    cells = np.empty(len(column), dtype=object)
+    cells[:] = [cell or [] for cell in column.to_pylist()] if is_list else column.to_pylist()
+    return cells
 
 # %% ../../nbs/workings/05_table_rows.ipynb #tr-08
 def film_columns(
