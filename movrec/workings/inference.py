@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 # %% auto #0
 __all__ = ['weight_shapes', 'check_weights', 'Layers', 'networks_in', 'mean_of_layers']
@@ -170,6 +172,14 @@ def _layers_of(weights: Mapping[str, np.ndarray], network: int, n_hidden: int) -
     return Layers(tuple(matrices), tuple(offsets))
 
 # %% ../../nbs/workings/03_inference.ipynb #inf-mean
+_FEW = 64  # films, for which a second thread costs more than it brings
+
+
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()  # it looks at all libraries that are loaded: once is enough
+
+
 def mean_of_layers(networks: Sequence[Layers], vectors: np.ndarray) -> np.ndarray:
     """Return the mean of what several networks say of standardized vectors.
 
@@ -189,10 +199,16 @@ def mean_of_layers(networks: Sequence[Layers], vectors: np.ndarray) -> np.ndarra
     >>> mean_of_layers([half, half], np.ones((3, 4), np.float32)).shape
     (3, 2)
     """
+    if len(vectors) <= _FEW:
+        with _blas().limit(limits=1, user_api="blas"):
+            return _mean(networks, vectors)
     said = np.empty((len(vectors), len(networks[0].offsets[-1])), dtype=np.float32)
     for start in range(0, len(vectors), _AT_A_TIME):
         part = vectors[start : start + _AT_A_TIME]
-        said[start : start + len(part)] = np.mean(
-            [network.probabilities(part) for network in networks], axis=0
-        )
+        said[start : start + len(part)] = _mean(networks, part)
     return said
+
+
+def _mean(networks: Sequence[Layers], vectors: np.ndarray) -> np.ndarray:
+    mean: np.ndarray = np.mean([network.probabilities(vectors) for network in networks], axis=0)
+    return mean
