@@ -161,7 +161,7 @@ class PieceWriter:
         }
         done = {"films": rows.num_rows, "process": os.getpid(), **took}
         whole = {**done, "piece": asdict(piece), "written": written}
-        write_json(self.work.rows / f"{piece.name}.json", whole)
+        write_json(self.work.row_files / f"{piece.name}.json", whole)
         return done
 
 # %% ../nbs/08_scale.ipynb #sca-19

@@ -166,7 +166,7 @@ def test_a_lost_piece_is_written_anew(parts, in_one_go, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         build(parts, tmp_path / "model", Counting(most=5))
     work = Work(tmp_path / ".model.begun.part")
-    said = json.loads(next(work.rows.iterdir()).read_text(encoding="utf-8"))
+    said = json.loads(next(work.row_files.iterdir()).read_text(encoding="utf-8"))
     from movrec.workings.fragments import files_of
 
     files_of(work.folder, said["written"])[0].unlink()

@@ -77,7 +77,7 @@ class Work:
         return self.place / "read"
 
     @property
-    def rows(self) -> Path:
+    def row_files(self) -> Path:
         """Where it lies what was written of each piece."""
         return self.place / "rows"
 
@@ -93,7 +93,7 @@ class Work:
             return True
         if self.folder.is_dir():
             shutil.rmtree(self.folder)
-        for place in (self.read, self.rows):
+        for place in (self.read, self.row_files):
             place.mkdir(parents=True)
         write_json(self.place / "plan.json", whole)
         return False
@@ -105,7 +105,7 @@ class Work:
 
     def written(self, piece: Piece) -> dict[str, Any] | None:
         """Return what was written of a piece, None where it has to be written."""
-        said = read_json(self.rows / f"{piece.name}.json")
+        said = read_json(self.row_files / f"{piece.name}.json")
         if said is None or said["piece"] != asdict(piece):
             return None
         there = all(file.is_file() for file in files_of(self.folder, said["written"]))
