@@ -56,7 +56,7 @@ lab: $(VENV)/.installed-lab  ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/nbs/00_start.ipynb $(LAB_ARGS)
 
 docs: $(VENV)/.installed-docs  ## the docs site, into _docs/: lessons, reference, search; opens offline
-	@echo "==> Building the docs site, in half a minute or so"
+	@echo "==> Building the docs site, in some minutes"
 	@$(PY) tools/docs.py $(DOCS_ARGS)
 
 workshop: $(VENV)/.installed-dev  ## the workshop's exercise notebooks and slides, from the notebooks

@@ -28,13 +28,7 @@ from movrec.workings.compared import (
 )
 from .workings.core import ModelError, check_choice, first_line
 from .workings.forks import check_not_forked
-from movrec.workings.index import (
-    SearchIndex,
-    index_filters,
-    index_vectors,
-    searched_column,
-    searched_size,
-)
+from .workings.index import SearchIndex, index_vectors, searched_column, searched_size
 from .workings.question import Metric, Space, sql_literal
 from .workings.scripts import WITHOUT_BLANKS
 from .workings.table_rows import OPTIONAL_FIELDS, as_film_table, film_columns
@@ -231,8 +225,6 @@ def create_indexes(table: Any, language: str | None = "english") -> SearchIndex:
     table.create_index("genres", config=LabelList())
     index = SearchIndex.of_size(table.count_rows(), searched_size(table))
     index_vectors(table, index)
-    if not index.exact:
-        index_filters(table)
     known = language in STEMMERS
     in_words: dict[str, Any] = {
         "language": (language or "").capitalize() if known else "English",

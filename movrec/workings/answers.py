@@ -21,6 +21,7 @@ from .core import ParameterError, check_real
 from .diff import diff_models
 from .embedder import mean_direction, unit_rows
 from .explain import TOLD_OF, Explainer, Explanation
+from .index import LEAST_REACH
 from .matching import title_key
 from .model import FilmModel
 from .profile import Profile, profile_from
@@ -165,7 +166,6 @@ def sort_films(found: pd.DataFrame, films: pd.DataFrame, by: Order = "similarity
     return ordered
 
 
-_LEAST_REACH = 250  # films that either search brings, from which the best are chosen
 _SEARCHED_WORDS = 12  # the most telling ones: further words cost time and change next to nothing
 
 
@@ -173,7 +173,7 @@ def _called(model: FilmModel, question: Question, where: str | None) -> list[int
     """Return the films that are called like the words that are searched for, best first."""
     if question.plot is None or question.weights != only("words"):
         return []
-    return model.store.passing(model.called(question.plot.overview)[:_LEAST_REACH], where)
+    return model.store.passing(model.called(question.plot.overview)[:LEAST_REACH], where)
 
 
 def _compared(
@@ -188,7 +188,7 @@ def _compared(
     text = " ".join(evidence.terms[:_SEARCHED_WORDS]) if shares["words"] else ""
     if not vector.any() and not text:
         return model.store.of_films([])
-    reach = max(_LEAST_REACH, 3 * question.k)
+    reach = max(LEAST_REACH, 3 * question.k)
     coarse = model.space.condense(vector[np.newaxis])[0] if vector.any() else None
     weights = question.block_weights()
     preset = next((name for name, known in PRESETS.items() if known == weights), None)

@@ -43,7 +43,7 @@ from movrec.workings.history import (
     with_tags,
     without_others,
 )
-from .index import SearchIndex, index_filters, index_vectors
+from .index import SearchIndex, index_vectors
 from movrec.workings.manifest import (
     TABLE,
     drop_newer,
@@ -683,7 +683,6 @@ def _renewed_index(model: Changeable, store: FilmStore) -> SearchIndex:
     outgrown = index.kind != wanted.kind or wanted.films >= 2 * index.films
     if outgrown and not (index.exact and wanted.exact):
         index_vectors(store.table, wanted)
-        index_filters(store.table)
         index = wanted
     elif index.exact or store.table.version == model.manifest["version"]:
         return index

@@ -12,13 +12,15 @@ from typing import Any, Literal
 from .weights import PRESETS
 
 # %% auto #0
-__all__ = ['MOST_EXACT', 'MOST_FLAT', 'SearchIndex', 'searched_column', 'searched_size', 'index_vectors', 'index_filters']
+__all__ = ['MOST_EXACT', 'MOST_FLAT', 'LEAST_REACH', 'SearchIndex', 'searched_column', 'searched_size', 'index_vectors',
+           'index_filters']
 
 # %% ../../nbs/workings/05_index.ipynb #ix-04
 MOST_EXACT = 20_000  # films, of which all vectors are compared
 MOST_FLAT = 100_000  # films, whose vectors are kept as they are
 _NUMBERS_A_CODE = 4
 _FIRST_TRIED = 10  # lists
+LEAST_REACH = 250  # films that a search brings, from which the best are chosen
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def searched_size(table: Any) -> int:
 
 
 def index_vectors(table: Any, index: SearchIndex) -> None:
-    """Index these vectors, or index them anew.
+    """Index these vectors, or index them anew; where they are in lists, what films are filtered by as well.
 
     Examples
     --------
@@ -155,6 +157,8 @@ def index_vectors(table: Any, index: SearchIndex) -> None:
     >>> index_vectors(store.table, SearchIndex())
     """
     table.create_index(searched_column(table), config=index.config())
+    if not index.exact:
+        index_filters(table)
 
 
 def index_filters(table: Any) -> None:

@@ -18,7 +18,7 @@ from ..store import FilmStore
 from .compared import as_matrix
 from .core import logger
 from .genres import genre_matrix
-from .index import SearchIndex, searched_size
+from .index import LEAST_REACH, SearchIndex, searched_size
 from .question import FilmFilter
 from .table_rows import columns_of, film_numbers, genres_there
 from .weights import PRESETS
@@ -30,7 +30,6 @@ __all__ = ['QUERIES', 'FILTERS', 'Probes', 'probes_of', 'nearest_of_all', 'recal
 # %% ../../nbs/workings/06_recall.ipynb #rc-04
 QUERIES = 200
 _NEAREST = 10
-_REACH = 250  # films that a search brings, as for an answer
 _YEARS = 5
 FILTERS = ("none", "genres", "genres and years")
 
@@ -147,7 +146,7 @@ def _found(store: FilmStore, index: SearchIndex, probes: Probes, number: int, na
     vector, column = probes.vectors[number], store.searched_column
     where, preset = probes.sql(number, name), probes.presets[number]
     search = store.nearest(
-        vector, _REACH, where=where, columns=[column], index=index, preset=preset
+        vector, LEAST_REACH, where=where, columns=[column], index=index, preset=preset
     )
     (rows,) = store.at_once([search])
     return np.sort(as_matrix(rows[column]) @ vector)[::-1][:_NEAREST]
