@@ -56,6 +56,7 @@ from .workings.question import check_k
 from .workings.recall import measured
 from .workings.text import DEFAULT_TEXT_FIELDS
 from .workings.title_file import write_titles
+from .workings.vector_file import write_vectors
 from .workings.weights import Weights
 from .workings.work import Work, file_facts, table_facts
 
@@ -248,6 +249,7 @@ def finish_model(
     store.index = create_indexes(store.table, model.words.language_)
     clock.lap("index")
     write_titles(folder, store)
+    write_vectors(folder, store)
     clock.lap("titles")
     store.index = measured(store, model.space, store.index)
     clock.lap("recall")

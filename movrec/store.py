@@ -322,6 +322,7 @@ class FilmTable(OpenTable):
         super().__init__(table, folder, still_there)
         self.index = SearchIndex()  # how candidates are looked up
         self._remembered: Remembered | Literal[False] | None = False
+        self.map_films: Callable[[], Remembered | None] | None = None  # of a large table
 
     def films(self) -> pd.DataFrame:
         """Return every film without its vectors, in the order in which films were stored."""
@@ -373,21 +374,23 @@ class FilmTable(OpenTable):
         return searched_column(self.table)
 
     def remembered(self) -> Remembered | None:
-        """Return what is remembered of all films of the table; None where they are too many."""
+        """Return what is remembered, or mapped, of all films; None where they are in the table only."""
         if self._remembered is False:
-            self._remembered = Remembered.of_table(self.table)
+            kept = Remembered.of_table(self.table)
+            self._remembered = self.map_films() if kept is None and self.map_films else kept
         return self._remembered
 
     def forget(self) -> None:
         """Read the films anew when they are next compared: the table has changed."""
-        self._remembered = False
+        self._remembered, self.map_films = False, None
 
     def of_films(self, ids: Sequence[int]) -> Candidates:
         """Return what some films are compared by, in the order of `ids`."""
         kept = self.remembered()
         if kept is not None and not kept.has_ids(ids):  # somebody has written into the table
-            self.forget()
-            kept = self.remembered()
+            if kept.in_memory:
+                self.forget()
+            kept = self.remembered() if kept.in_memory else None
         if kept is not None:
             return kept.of_ids(ids)
         query = self.table.search().where(_among(ids)).select(COMPARED_COLUMNS)

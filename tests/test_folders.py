@@ -32,6 +32,7 @@ from movrec import (
 )
 from movrec.workings import (
     changes,
+    compared,
     film_rows,
     index,
     locks,
@@ -46,6 +47,7 @@ from movrec.workings.key_tables import map_arrays
 from movrec.workings.locks import locked
 from movrec.workings.manifest import drop_newer, lock_model, parse_manifest
 from movrec.workings.places import write_file
+from movrec.workings.vector_file import MappedFilms
 from movrec.workings.weights import only
 
 
@@ -1275,6 +1277,84 @@ def test_titles_that_are_no_text_are_one_sentence(folder):
     with pytest.raises(ModelError, match="titles of this model are damaged") as caught:
         recommender.suggest("allien")  # keys are read where it may be a slip of the finger
     assert small.is_one_sentence(caught.value)
+
+
+@pytest.fixture
+def large(folder, monkeypatch):
+    """A model folder whose films are too many to be kept in memory, as it were."""
+    before = Recommender.open(folder)
+    asked = [before.recommend(int(film), k=5) for film in before.film_ids[:6]]
+    monkeypatch.setattr(compared, "MOST_BYTES", 0)
+    Recommender.open(folder).optimize()
+    return folder, asked
+
+
+def vectors_beside(folder):
+    return next((folder / "films.lance/_vectors").iterdir())
+
+
+def test_films_of_a_large_catalogue_are_compared_by_a_file_beside_the_table(large):
+    folder, asked = large
+    assert vectors_beside(folder).relative_to(folder).as_posix() in parse_manifest(folder)["files"]
+    recommender = Recommender.open(folder)
+    for film, before in zip(recommender.film_ids.tolist(), asked):
+        found = recommender.recommend(film, k=5)
+        assert found["id"].tolist() == before["id"].tolist()
+        assert np.allclose(found["similarity"], before["similarity"], atol=1e-3)
+        why = recommender.explain(film, int(found["id"][0]))
+        assert abs(sum(why.contributions.values()) - why.similarity) < 1e-6
+    assert isinstance(recommender.store.remembered(), MappedFilms)
+    with pytest.raises(QueryError, match="No film with the id 999999999"):
+        recommender.recommend(999999999)
+
+
+def test_it_follows_what_happens_to_films(large):
+    folder, _ = large
+    recommender = Recommender.open(folder)
+    new, gone, changed = small.films(100, 102), *recommender.film_ids[:2].tolist()
+    recommender.add(new)
+    recommender.update(pd.DataFrame({"id": [changed], "overview": [new["overview"][0]]}))
+    recommender.delete(gone)
+    for opened in (recommender, Recommender.open(folder)):
+        films = opened.film_ids[[0, 5, -1, -2, 7]].tolist()
+        mapped, table = (
+            opened.store.remembered().of_ids(films),
+            opened.store.vectors("joined", films),
+        )
+        assert isinstance(opened.store.remembered(), MappedFilms) and mapped.ids.tolist() == films
+        assert np.allclose(mapped.vectors, table, atol=1e-3)
+        near = opened.recommend(int(new["id"][0]), k=5, match_genres=False)["id"].tolist()
+        assert changed in near and gone not in opened.film_ids
+    recommender.optimize()
+    assert len(recommender.recommend(changed, k=3)) == 3
+    first = Recommender.open(folder, version=int(recommender.history()["version"].min()))
+    assert len(first.recommend(gone, k=3)) == 3 and new["id"][0] not in first.film_ids
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("vectors", lambda array: array[:-1]),
+        ("starts", lambda array: array[::-1]),
+        ("starts", lambda array: np.full_like(array, 2**62)),
+        ("word_ids", lambda array: array[:-1]),
+        ("ids", lambda array: array.astype(np.int32)),
+        ("row_ids", lambda array: array[:0]),
+    ],
+)
+def test_odd_numbers_beside_a_large_table_are_one_sentence(large, name, change):
+    folder, _ = large
+    recommender = Recommender.open(folder)
+    said, arrays = map_arrays(vectors_beside(folder))
+    odd = {key: array.copy() for key, array in arrays.items()}
+    odd[name] = np.ascontiguousarray(change(odd[name]))
+    save_file(odd, vectors_beside(folder), said)
+    with pytest.raises(ModelError, match="is damaged") as caught:
+        recommender.recommend(int(recommender.film_ids[0]), k=3)
+    assert small.is_one_sentence(caught.value)
+    vectors_beside(folder).unlink()
+    with pytest.raises(ModelError, match="is missing"):
+        Recommender.open(folder)
 
 
 def test_large_files_are_looked_at_while_the_model_answers(folder, monkeypatch):

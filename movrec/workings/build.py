@@ -48,6 +48,7 @@ from .stages import Stages, WrittenStages
 from .table_files import table_version
 from .text import film_texts
 from .title_file import write_titles
+from .vector_file import write_vectors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -410,6 +411,7 @@ def write_films(
     store.index = create_indexes(store.table, model.words.language_)
     stages.lap("table")
     write_titles(folder, store, films)
+    write_vectors(folder, store)
     stages.lap("titles")
     store.index = measured(store, model.space, store.index)
     stages.lap("recall")

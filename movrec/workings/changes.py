@@ -54,11 +54,13 @@ from movrec.workings.manifest import (
     write_manifest,
 )
 from .recall import measured, planned
+from .side_file import side_file, side_files
 from .table_files import TableVersion, table_version
 from .table_rows import film_columns, genres_there
 from .text import film_texts
-from .title_file import title_file, write_titles
+from .title_file import TITLES, write_titles
 from .typed_cells import as_pandas
+from .vector_file import VECTORS, write_vectors
 
 if TYPE_CHECKING:
     from movrec.space import JoinedSpace, Reading
@@ -228,9 +230,8 @@ def current_files(place: Path, version: int) -> set[str] | None:
 
 
 def _files_of(place: Path, made_of: TableVersion) -> set[str]:
-    """Return the files of a version of the film table, with the one that has its titles."""
-    titles = title_file(place, made_of.fragments)
-    return {f"{TABLE}/{name}" for name in made_of.names} | ({titles[0]} if titles else set())
+    """Return the files of a version of the film table, and what is read beside it."""
+    return {f"{TABLE}/{name}" for name in made_of.names} | side_files(place, made_of.fragments)
 
 
 def table_facts(store: FilmStore) -> dict[str, Any]:
@@ -664,17 +665,18 @@ def _needed_files(
     return needed
 
 
-def _renew_titles(place: Path, store: FilmStore) -> bool:
-    """Write the keys of all titles where some films have none in the file; say whether it was."""
+def _renew_side_files(place: Path, store: FilmStore) -> bool:
+    """Write what lies beside the table where it is not about all films; say whether anything was."""
     try:
         fragments = table_version(place / TABLE, store.table.version).fragments
     except ModelError:
         return False
-    found = title_file(place, fragments)
-    if found is not None and found[1] == set(fragments):
-        return False
-    write_titles(place, store)
-    return True
+    found = {kind: side_file(place, kind, fragments) for kind in (TITLES, VECTORS)}
+    lacking = [kind for kind, one in found.items() if one is None or one[1] != set(fragments)]
+    if TITLES in lacking:
+        write_titles(place, store)
+    written = VECTORS in lacking and write_vectors(place, store)
+    return written or TITLES in lacking
 
 
 def _renewed_index(model: Changeable, store: FilmStore) -> SearchIndex:
@@ -725,7 +727,7 @@ def optimize_model(model: Changeable, keep: int = KEPT_VERSIONS) -> Optimized:
         store.table.optimize(cleanup_older_than=datetime.timedelta(days=36_500))
         index = _renewed_index(model, store)
         version, manifest = store.table.version, model.manifest | {"index": index.as_json()}
-        renewed = _renew_titles(model.place, store)
+        renewed = _renew_side_files(model.place, store)
         if version != manifest["version"]:
             manifest = with_change(manifest, {"version": version}, "optimized", manifest["films"])
         staying = staying_versions(manifest, keep)

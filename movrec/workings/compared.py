@@ -12,10 +12,10 @@ from typing import Any, Self
 import numpy as np
 
 from .core import QueryError
-from .word_vectors import WordVectors
+from .word_vectors import WordVectors, one_after_another
 
 # %% auto #0
-__all__ = ['COMPARED_COLUMNS', 'MOST_BYTES', 'as_matrix', 'places_of', 'Candidates', 'Remembered']
+__all__ = ['COMPARED_COLUMNS', 'MOST_BYTES', 'as_matrix', 'places_of', 'Candidates', 'is_too_large', 'Remembered']
 
 # %% ../../nbs/workings/05_compared.ipynb #485ff821
 COMPARED_COLUMNS = ["id", "vector", "word_ids", "word_weights"]
@@ -87,12 +87,32 @@ class Candidates:
         """Return some of them, by their row numbers, in this order."""
         return Candidates(self.ids[rows], self.vectors[rows], self.words.take(rows))
 
+    def and_more(self, others: Candidates) -> Candidates:
+        """Return these and others behind them."""
+        vectors = np.vstack([self.vectors, others.vectors])
+        ids = np.concatenate([self.ids, others.ids])
+        return Candidates(ids, vectors, one_after_another([self.words, others.words]))
+
     def of_ids(self, ids: Sequence[int]) -> Candidates:
         """Return those with these ids, in this order; an unknown id is a `QueryError`."""
         return self.take(places_of(self.ids.tolist(), ids))
 
 # %% ../../nbs/workings/05_compared.ipynb #12552719
 MOST_BYTES = 256 * 2**20  # some 100,000 films
+
+
+def is_too_large(table: Any, most_bytes: int | None = None) -> bool:
+    """Whether the vectors of a table need more bytes than are kept in memory, by default `MOST_BYTES`.
+
+    Examples
+    --------
+    >>> is_too_large(recommender.store.table)
+    False
+    """
+    bytes_of_each = 4 * table.schema.field("vector").type.list_size
+    return bool(
+        bytes_of_each * table.count_rows() > (MOST_BYTES if most_bytes is None else most_bytes)
+    )
 
 
 class Remembered:
@@ -111,18 +131,17 @@ class Remembered:
     [862]
     """
 
+    in_memory = True
+
     def __init__(self, rows: Any) -> None:
         self.films = Candidates.of_rows(rows)
         self._by_id, self._ids = _sorted(self.films.ids)
         self._by_row, self._row_ids = _sorted(rows["_rowid"].to_numpy())
 
     @classmethod
-    def of_table(cls, table: Any, most_bytes: int = MOST_BYTES) -> Self | None:
+    def of_table(cls, table: Any, most_bytes: int | None = None) -> Self | None:
         """Return what is remembered of a table: nothing of one whose vectors need more bytes."""
-        bytes_of_each = 4 * table.schema.field("vector").type.list_size
-        if bytes_of_each * table.count_rows() > most_bytes:
-            return None
-        return cls.all_of(table)
+        return None if is_too_large(table, most_bytes) else cls.all_of(table)
 
     @classmethod
     def all_of(cls, table: Any) -> Self:

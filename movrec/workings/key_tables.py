@@ -22,7 +22,13 @@ from .folders import open_regular
 __all__ = ['map_arrays', 'to_bytes', 'from_bytes', 'KeyTable', 'kept_table', 'kept_flat', 'check_steps', 'check_below']
 
 # %% ../../nbs/workings/06_key_tables.ipynb #kt-04
-_TYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64, "F32": np.float32}
+_TYPES = {
+    "U8": np.uint8,
+    "I32": np.int32,
+    "I64": np.int64,
+    "F16": np.float16,
+    "F32": np.float32,
+}
 _LARGEST_HEADER = 2**24  # bytes
 
 

@@ -25,7 +25,7 @@ from .locks import locked
 from .places import reason, whole_file
 
 # %% auto #0
-__all__ = ['MODEL_FORMAT', 'MANIFEST', 'PARTS', 'TABLE', 'Check', 'CHECKED_AT_ONCE', 'entries_below', 'lock_model',
+__all__ = ['MODEL_FORMAT', 'MANIFEST', 'PARTS', 'TABLE', 'SIDES', 'Check', 'CHECKED_AT_ONCE', 'entries_below', 'lock_model',
            'check_replaceable', 'write_manifest', 'parse_manifest', 'LaterChecks', 'read_manifest', 'newer_files',
            'drop_newer', 'settle_table']
 
@@ -37,7 +37,8 @@ TABLE = "films.lance"
 _LARGEST_MANIFEST = 64 * 2**20  # bytes
 _LOCK = ".lock"
 _HINT = f"{TABLE}/_versions/latest_version_hint.json"  # where to look first; it lists nothing
-_TABLE_PLACES = ("data", "_versions", "_transactions", "_indices", "_deletions", "_titles")
+SIDES = ("_titles", "_vectors")  # below the table: what is worked out of its rows
+_TABLE_PLACES = ("data", "_versions", "_transactions", "_indices", "_deletions", *SIDES)
 _LITTER = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.directory|\.nfs[0-9a-f]+")
 
 

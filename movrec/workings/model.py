@@ -47,6 +47,7 @@ from .source_report import SourceReport
 from .text import DEFAULT_TEXT_FIELDS, Plot
 from .title_file import placed_titles
 from .titles import Placed, TitleIndex
+from .vector_file import mapped_films
 from .words import WordWeights
 
 if TYPE_CHECKING:
@@ -362,14 +363,20 @@ class OneVersion(Catalogue, Parts):
             rows = TableRows(store)
             if not rows.ids.unique:
                 raise ModelError(f"Two films in the table of {self.path} have one id.")
+            names = self._beside(manifest)
+            store.map_films = lambda: mapped_films(self.place, store, rows, names)
             Catalogue.__init__(self, rows)
         self.store, self._table_rows = store, rows
 
+    def _beside(self, manifest: dict[str, Any]) -> list[str]:
+        """Return the files that may be read beside the table: of those that nobody lists, none."""
+        files = manifest["files"].items()
+        return [name for name, entry in files if self.read_only or not entry.get("old")]
+
     def _placed(self) -> list[Placed]:
         self.still_there()
-        files = self.manifest["files"].items()
-        looked_at = [name for name, entry in files if self.read_only or not entry.get("old")]
-        return placed_titles(self.place, self.manifest["version"], self._table_rows, looked_at)
+        names = self._beside(self.manifest)
+        return placed_titles(self.place, self.manifest["version"], self._table_rows, names)
 
     def catch_up(self) -> None:
         """Take in the films that others have added since; a replaced model is a `ModelError`."""

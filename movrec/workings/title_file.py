@@ -5,7 +5,6 @@
 # %% ../../nbs/workings/06_title_file.ipynb #tf-02
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,14 +16,14 @@ from .core import ModelError, first_line
 from .film_rows import FilmIds, TableRows
 from .key_tables import kept_flat, map_arrays
 from .manifest import TABLE
-from .places import whole_file
-from .table_files import Fragments, table_version
+from .side_file import side_file, write_side_file
+from .table_files import table_version
 from .table_rows import film_numbers
 from .title_parts import KeptParts, MadeParts, used_words
 from .titles import Placed
 
 # %% auto #0
-__all__ = ['TITLES', 'write_titles', 'title_file', 'placed_titles']
+__all__ = ['TITLES', 'write_titles', 'placed_titles']
 
 # %% ../../nbs/workings/06_title_file.ipynb #tf-04
 TITLES = "_titles"  # below the table
@@ -51,68 +50,10 @@ def write_titles(place: Path, store: FilmStore, films: pd.DataFrame | None = Non
     >>> len(list((place / "films.lance/_titles").iterdir()))
     1
     """
-    from safetensors.numpy import save_file
-
     films, version = store.films() if films is None else films, store.table.version
     arrays = MadeParts(films).arrays(used_words(films))
     arrays["row_ids"] = film_numbers(store.table)["_rowid"].to_numpy().astype(np.int64)
-    fragments = table_version(place / TABLE, version).fragments
-    said = {"films": str(len(films)), "fragments": json.dumps(fragments, sort_keys=True)}
-    file = place / TABLE / TITLES / f"{version}.safetensors"
-    file.parent.mkdir(exist_ok=True)
-    with whole_file(file) as part:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part, said)
-
-# %% ../../nbs/workings/06_title_file.ipynb #tf-06
-def _covered(file: Path, fragments: Fragments) -> set[int]:
-    """Return the fragments of a version whose films have their keys in a file."""
-    try:
-        theirs = json.loads(map_arrays(file)[0]["fragments"])
-        return {number for number, files in fragments.items() if theirs.get(str(number)) == files}
-    except (ModelError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return set()
-
-
-def title_file(
-    place: Path, fragments: Fragments, names: Iterable[str] | None = None
-) -> tuple[str, set[int]] | None:
-    """Return the file that has the keys of most fragments of a version, and which these are.
-
-    Parameters
-    ----------
-    place : Path
-        The model folder.
-    fragments : dict of int to list of str
-        Of the version; see `table_version`.
-    names : iterable of str, optional
-        Files from the model folder on, of which no others are looked at; default: all that are there.
-
-    Returns
-    -------
-    (str, set of int) or None
-        Its name from the model folder on; None where no file has any of them.
-
-    Examples
-    --------
-    >>> made_of = table_version(recommender.place / "films.lance", recommender.manifest["version"])
-    >>> title_file(recommender.place, made_of.fragments)[0].startswith("films.lance/_titles/")
-    True
-    """
-    there = (
-        (place / TABLE / TITLES).glob("*.safetensors")
-        if names is None
-        else map(place.joinpath, names)
-    )
-    mine = [file for file in there if file.parent.name == TITLES]
-    found = [
-        (len(covered), file.name, covered)
-        for file in mine
-        if (covered := _covered(file, fragments))
-    ]
-    if not found:
-        return None
-    _, name, covered = max(found, key=lambda one: (one[0], len(one[1]), one[1]))
-    return f"{TABLE}/{TITLES}/{name}", covered
+    write_side_file(place, TITLES, version, arrays)
 
 # %% ../../nbs/workings/06_title_file.ipynb #tf-07
 def placed_titles(
@@ -129,7 +70,7 @@ def placed_titles(
     rows : TableRows
         Its films.
     names : iterable of str, optional
-        As for `title_file`.
+        As for `side_file`.
 
     Returns
     -------
@@ -148,7 +89,7 @@ def placed_titles(
     1
     """
     fragments = table_version(place / TABLE, version).fragments
-    found, stands_in = title_file(place, fragments, names), rows.row_ids >> np.uint64(32)
+    found, stands_in = side_file(place, TITLES, fragments, names), rows.row_ids >> np.uint64(32)
     if found is None or not set(np.unique(stands_in).tolist()) <= set(fragments):
         return [Placed(MadeParts(rows.films))]
     name, covered = found

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Self
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 # %% auto #0
-__all__ = ['STEMMERS', 'stems', 'spellings', 'word_id', 'WordVectors', 'unit_words']
+__all__ = ['STEMMERS', 'stems', 'spellings', 'word_id', 'WordVectors', 'unit_words', 'one_after_another']
 
 # %% ../../nbs/workings/04_word_vectors.ipynb #w15words0
 @cache
@@ -222,7 +222,7 @@ class WordVectors:
 
     def take(self, rows: np.ndarray) -> WordVectors:
         """Return the vectors of some texts, by their row numbers, in this order."""
-        lengths = np.diff(self.starts)[rows]
+        lengths = self.starts[1:][rows] - self.starts[:-1][rows]
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(int)
         moved = np.repeat(self.starts[:-1][rows] - starts[:-1], lengths)
         places = np.arange(starts[-1]) + moved
@@ -273,3 +273,19 @@ def unit_words(words: Mapping[int, float], least: float = 0.0) -> dict[int, floa
     """
     length = float(np.sqrt(sum(weight**2 for weight in words.values())))
     return {word: weight / max(length, least) for word, weight in words.items()} if length else {}
+
+
+def one_after_another(parts: Sequence[WordVectors]) -> WordVectors:
+    """Return the words of the texts of some parts as one.
+
+    Examples
+    --------
+    >>> len(one_after_another([WordVectors.of([{7: 1.0}]), WordVectors.of([{}, {5: 1.0}])]))
+    3
+    """
+    lengths = np.concatenate([np.diff(part.starts) for part in parts])
+    return WordVectors(
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.weights for part in parts]),
+    )
