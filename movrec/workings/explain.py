@@ -18,7 +18,7 @@ from .core import is_list
 from .embedder import Embedder, unit_rows
 from .scores import Evidence, telling_spellings
 from .text import normalize_title
-from .word_vectors import WordVectors, spellings, word_id
+from .word_vectors import WordVectors, written_words
 from .words import WordWeights
 
 # %% auto #0
@@ -31,7 +31,7 @@ _LEAST_PRODUCT = 0.005  # of two words' weights, below which they explain nothin
 
 
 def shared_words(
-    asked: Mapping[int, float], film: Mapping[int, float], written: Mapping[str, str]
+    asked: Mapping[int, float], film: Mapping[int, float], written: Mapping[int, str]
 ) -> list[str]:
     """Return the words that a question and a film share, those that count most first.
 
@@ -39,8 +39,8 @@ def shared_words(
     ----------
     asked, film : dict of int to float
         The words of both, by number, with their weights.
-    written : dict of str to str
-        The stems of the film's text, and how each is written there; see `spellings`.
+    written : dict of int to str
+        The words of the film's text, and how each is written there; see `written_words`.
 
     Returns
     -------
@@ -49,12 +49,12 @@ def shared_words(
 
     Examples
     --------
+    >>> from movrec.workings.word_vectors import word_id
     >>> shark = {word_id("shark"): 0.9}
-    >>> shared_words(shark, shark, spellings("Sharks at the beach!"))
+    >>> shared_words(shark, shark, written_words("Sharks at the beach!"))
     ['Sharks']
     """
-    known = {word: word_id(stem) for stem, word in written.items()}
-    both = {word: number for word, number in known.items() if number in asked}
+    both = {word: number for number, word in written.items() if number in asked}
     products = {word: film.get(number, 0.0) * asked[number] for word, number in both.items()}
     best = sorted(products, key=lambda word: (-products[word], word))[:_SHOWN]
     return [word for word in best if products[word] >= _LEAST_PRODUCT]
@@ -364,6 +364,7 @@ class Explainer:
 
     Examples
     --------
+    >>> from movrec.workings.word_vectors import word_id
     >>> words = WordWeights().fit(["A shark.", "A tax."])
     >>> jaws = pd.DataFrame({"title": ["Jaws"], "year": [1975], "genres": [["Horror"]]})
     >>> said = Evidence(np.zeros(1), {word_id("shark"): 1.0}, ("shark",))
@@ -406,7 +407,7 @@ class Explainer:
             One a film.
         """
         words = self.words.transform(texts) if words is None else words
-        written = [spellings(text, self.words.language_) for text in texts]
+        written = [written_words(text, self.words.language_) for text in texts]
         pairs = self._near(words, written)
         asked = self.asked
         series = set(_known(asked["collection"])) if "collection" in asked else set()
@@ -433,7 +434,7 @@ class Explainer:
             found.append(Explanation(sum(parts[row].values()), dict(parts[row]), told, kept))
         return found
 
-    def _near(self, words: WordVectors, written: Sequence[Mapping[str, str]]) -> list[list[str]]:
+    def _near(self, words: WordVectors, written: Sequence[Mapping[int, str]]) -> list[list[str]]:
         if self.reader is None or not self.evidence.terms:
             return [[] for _ in written]
         bare = words.without_names(self.words.language_)

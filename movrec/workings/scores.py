@@ -14,7 +14,7 @@ from ..space import JoinedSpace
 from .compared import Candidates
 from .embedder import unit_rows
 from .weights import BLOCKS, FURTHER_BLOCKS
-from .word_vectors import spellings, unit_words, word_id
+from .word_vectors import unit_words, written_words
 
 # %% auto #0
 __all__ = ['MOST_TERMS', 'AWAY', 'Evidence', 'telling_terms', 'telling_spellings', 'combine', 'shift', 'shares_of',
@@ -69,26 +69,29 @@ def telling_terms(
 
     Examples
     --------
+    >>> from movrec.workings.word_vectors import word_id
     >>> weights = {word_id("shark"): 0.9, word_id("man"): 0.1}
     >>> telling_terms(weights, ["A man and two sharks."], "english")
     ('sharks', 'man')
     """
-    written = {stem: word for text in texts for stem, word in spellings(text, language).items()}
+    written: dict[int, str] = {}
+    for text in texts:
+        written |= written_words(text, language)
     return telling_spellings(words, written)
 
 
-def telling_spellings(words: Mapping[int, float], written: Mapping[str, str]) -> tuple[str, ...]:
+def telling_spellings(words: Mapping[int, float], written: Mapping[int, str]) -> tuple[str, ...]:
     """Return what `telling_terms` does, of texts whose spellings are known.
 
     Examples
     --------
-    >>> telling_spellings({word_id("shark"): 0.9}, spellings("A man and two sharks."))
+    >>> from movrec.workings.word_vectors import word_id
+    >>> telling_spellings({word_id("shark"): 0.9}, written_words("A man and two sharks."))
     ('sharks',)
     """
-    known = {word_id(stem): word for stem, word in written.items()}
-    told = [word for word in known if words.get(word, 0) > 0]
-    best = sorted(told, key=lambda word: (-words[word], word))[:MOST_TERMS]
-    return tuple(known[word] for word in best)
+    told = [number for number in written if words.get(number, 0) > 0]
+    best = sorted(told, key=lambda number: (-words[number], number))[:MOST_TERMS]
+    return tuple(written[number] for number in best)
 
 # %% ../../nbs/workings/06_scores.ipynb #6a84c8e9
 AWAY = 0.25  # how strongly a disliked film pushes, where a liked one pulls with 1

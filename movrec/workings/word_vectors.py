@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 # %% auto #0
-__all__ = ['STEMMERS', 'stems', 'spellings', 'word_id', 'WordVectors', 'unit_words', 'one_after_another']
+__all__ = ['STEMMERS', 'stems', 'spellings', 'word_id', 'WordVectors', 'unit_words', 'one_after_another', 'written_words']
 
 # %% ../../nbs/workings/04_word_vectors.ipynb #w15words0
 @cache
@@ -289,3 +289,14 @@ def one_after_another(parts: Sequence[WordVectors]) -> WordVectors:
         np.concatenate([part.ids for part in parts]),
         np.concatenate([part.weights for part in parts]),
     )
+
+
+def written_words(text: str, language: str | None = "english") -> dict[int, str]:
+    """Return the number of each stem of a text, and the word as it is first written there.
+
+    Examples
+    --------
+    >>> written_words("A Shark.")
+    {-2000768931: 'Shark'}
+    """
+    return {word_id(stem): word for stem, word in spellings(text, language).items()}
