@@ -28,6 +28,7 @@ from repository import lesson_paths, read_notebook, title_of  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
 REVEAL = "reveal.js"
+THEME = "white"
 
 LIST_PAGE = """\
 <!DOCTYPE html>
@@ -82,7 +83,7 @@ def make_exporter() -> SlidesExporter:
         template_name="lesson",
         extra_template_basedirs=[str(ROOT / "tools" / "templates")],
         reveal_url_prefix=REVEAL,
-        reveal_theme="white",
+        reveal_theme=THEME,
         reveal_width="1280",
         reveal_height="720",
         embed_images=True,
@@ -102,6 +103,9 @@ def copy_reveal(folder: Path) -> None:
     unneeded = shutil.ignore_patterns("*.map", "*.esm.js", "*.eot", "*.ttf", "league-gothic")
     for part in ("dist", "plugin/notes"):
         shutil.copytree(source / part, folder / part, ignore=unneeded)
+    for theme in (folder / "dist" / "theme").glob("*.css"):  # others fetch their fonts from elsewhere
+        if theme.stem != THEME:
+            theme.unlink()
     shutil.copy(source / "LICENSE", folder)
 
 
