@@ -379,6 +379,13 @@ def test_ratings_with_marks_gaps_and_broken_rows(tmp_path):
     assert table.to_dict("list") == {"user_id": [1, 5], "id": [862, 863], "rating": [4.5, 4.0]}
 
 
+def test_broken_rows_that_are_no_text_are_left_out_without_a_word(tmp_path, capfd):
+    ratings, links = write_ratings(tmp_path)
+    ratings.write_bytes(b"userId,movieId,rating\n1,\xff0\n2,10,3\n3,\xe9,4\n")
+    assert read_ratings(ratings, links)["user_id"].tolist() == [2]
+    assert capfd.readouterr() == ("", "")
+
+
 # ---- keywords, and what people find alike -----------------------------------------------------------------
 
 

@@ -103,7 +103,9 @@ def copy_reveal(folder: Path) -> None:
     unneeded = shutil.ignore_patterns("*.map", "*.esm.js", "*.eot", "*.ttf", "league-gothic")
     for part in ("dist", "plugin/notes"):
         shutil.copytree(source / part, folder / part, ignore=unneeded)
-    for theme in (folder / "dist" / "theme").glob("*.css"):  # others fetch their fonts from elsewhere
+    for theme in (folder / "dist" / "theme").glob(
+        "*.css"
+    ):  # others fetch their fonts from elsewhere
         if theme.stem != THEME:
             theme.unlink()
     shutil.copy(source / "LICENSE", folder)

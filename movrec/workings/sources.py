@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -91,9 +92,13 @@ def _batches(content: Any, names: list[str], source: str, whose: str) -> Iterato
     first = content.peek(1 << 16).split(b"\n", 1)[0].decode("utf-8-sig", "replace")
     _check_columns(next(csv.reader([first.rstrip("\r")]), []), names, source, whose)
     text = dict.fromkeys(names, pyarrow.string())
+    if content.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
+        content.read(len(BOM_UTF8))
+    # Numbers are the same in any encoding. As UTF-8, a row of too few cells that is none would be told
+    # on stderr, with a traceback: Arrow makes text of it before it asks what to do.
     yield from open_csv(
         content,
-        ReadOptions(block_size=min(_BLOCK, FILES["row bytes"] or _BLOCK)),
+        ReadOptions(block_size=min(_BLOCK, FILES["row bytes"] or _BLOCK), encoding="latin1"),
         ParseOptions(invalid_row_handler=lambda row: "skip"),
         ConvertOptions(include_columns=names, column_types=text),
     )
