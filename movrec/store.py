@@ -468,6 +468,8 @@ class SearchedTable(FilmTable):
 
     def passing(self, ids: Sequence[int], where: str | None) -> list[int]:
         """Return those of some films that pass a filter, in their order."""
+        if where is None:
+            return list(ids)
         query = self.table.search().where(f"{_among(ids)} AND ({where or 'true'})").select(["id"])
         passed = set(query.limit(max(1, len(ids))).to_arrow()["id"].to_pylist())
         return [film for film in ids if film in passed]

@@ -205,8 +205,12 @@ class TableRows:
         return is_known(self._store.table, column)
 
     @cached_property
+    def _no_rows(self) -> Any:
+        return film_columns(self._store.table, []).drop_columns("_rowid")
+
+    @cached_property
     def _none(self) -> pd.DataFrame:
-        return as_film_table(self._fetch(np.zeros(0, dtype=np.int64)), self.columns)
+        return as_film_table(self._no_rows, self.columns)
 
     @cached_property
     def _kept(self) -> Any:
@@ -223,7 +227,7 @@ class TableRows:
         if len(self) <= self._most_kept:
             found = self._kept.select(names).take(wanted)
         else:
-            found = self._fetch(wanted).select(names)
+            found = (self._fetch(wanted) if len(wanted) else self._no_rows).select(names)
         return as_few_films(found, self._none, wanted)
 
     def _fetch(self, wanted: np.ndarray) -> Any:
@@ -231,14 +235,12 @@ class TableRows:
 
         with self._lock:
             new = [row for row in dict.fromkeys(wanted.tolist()) if row not in self._fetched]
-            if new or not len(wanted):
+            if new:
                 table = film_columns(self._store.table, self.row_ids[new])
                 by_row_id = {number: at for at, number in enumerate(table["_rowid"].to_pylist())}
                 table = table.drop_columns("_rowid")
                 for row in new:
                     self._fetched[row] = table.slice(by_row_id[int(self.row_ids[row])], 1)
-            if not len(wanted):
-                return table
             pieces = [self._fetched[row] for row in wanted.tolist()]
             while len(self._fetched) > _REMEMBERED:
                 self._fetched.popitem(last=False)
