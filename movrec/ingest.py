@@ -7,17 +7,17 @@ __all__ = ['find_reasons', 'read_movies', 'load_sample', 'download_movies', 'che
 
 # %% ../nbs/01_ingest.ipynb #14e216f2
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from .workings.beside import read_with
 from .workings.cells import UNREADABLE, is_number_or_truth, is_placeholder, is_status
 from .workings.core import CatalogueError, ParameterError, first_line, shorten
 from .workings.evidence import ParsedFilms, parse_films
-from .workings.files import read_cells
 from .workings.genre_cells import has_strange_ids
 from .workings.layouts import KAGGLE, MISSHAPEN, Layout, find_layout
 from .workings.limits import enough_memory
@@ -158,6 +158,7 @@ def read_movies(
     *,
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
+    beside: str | Path | Sequence[str | Path] = (),
     progress: bool = True,
     chunk_size: int = 1000,
 ) -> pd.DataFrame:
@@ -180,6 +181,9 @@ def read_movies(
     encoding : str, optional
         What a text file is written in. By default UTF-8, or what its mark says; single bytes that
         are not UTF-8 are read as Windows-1252, and the report says so.
+    beside : path, or sequence of paths, default ()
+        Tables that may tell the genres or plots, where this file has none: a row a film and genre,
+        by a key that both have, and a table that names the genres, where they are numbers there.
     progress : bool, default True
         Show a bar on stderr while reading. It appears on a terminal and in a notebook alone,
         and is gone afterwards.
@@ -197,7 +201,7 @@ def read_movies(
         `critics_score`, and lists of names: `directors`, `cast` (ten at most), `keywords` and
         `other_titles`. Its `attrs["ingest_report"]` is an `IngestReport`;
         `attrs["numbered_by_rows"]` is True where the ids are the file's rows, which mean nothing
-        beside another file.
+        beside another file; `attrs["source_reports"]` says what was read of tables beside it.
 
     Raises
     ------
@@ -225,16 +229,19 @@ def read_movies(
     >>> films.attrs["ingest_report"].dropped["no overview"]
     0
     """
-    file = read_cells(path, chunk_size, progress, columns=columns, encoding=encoding)
+    given = [beside] if isinstance(beside, (str, Path)) else list(beside)
+    how: dict[str, Any] = {"chunk_size": chunk_size, "columns": columns, "encoding": encoding}
     with enough_memory(path):
-        cells = pd.concat(list(file))
-        read = parse_films(cells, file.layout)
+        file = read_with(path, list(map(str, given)), progress, **how)
+        read = parse_films(file.cells, file.layout)
         reasons = find_reasons(read.cells, read.table, read.layout)
         films = _as_film_table(read.table[reasons.isna()])
     notices = [*file.notices, *read.notices]
     films.attrs["ingest_report"] = make_report(
         file.source, read.cells, read.table, reasons, read.layout, notices
     )
+    if file.reports:
+        films.attrs |= {"source_reports": file.reports, "read_beside": file.spent}
     return _marked(films, read)
 
 # %% ../nbs/01_ingest.ipynb #8d19c21e

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import sys
+import tarfile
 import threading
 import time
 import warnings
@@ -1557,3 +1558,181 @@ def test_how_people_and_r_write_tables(tmp_path, text):
     # One record too long is none that has a number before it.
     text = "id,title,plot,genre\n1,Heat, or not,A thief.,Crime\n2,Salt,A spy.,War\n"
     assert read(write(tmp_path / "a.csv", text))["title"].tolist() == ["Salt"]
+
+
+HEAT_AND_SALT = [["Heat", 1995, "A thief, or two."], ["Salt", 2010, "A spy."]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'title','year','plot','genre'\n'Heat','1995','A thief, or two.','Crime'\n'Salt','2010','A spy.','War'\n",
+        "title,year,plot,genre\n'Heat',1995,'A thief, or two.','Crime'\n'Salt',2010,'A spy.','War'\n",
+        "Film,Film,Story,Story\nTitle,Year,Plot,Genre\nHeat,1995,\"A thief, or two.\",Crime\nSalt,2010,A spy.,War\n",
+        "Title,Year,Plot,Genre\nname,released,summary,(main)\nHeat,1995,\"A thief, or two.\",Crime\nSalt,2010,A spy.,War\n",
+        "Name of,Year of,Plot of,\nthe film,release,the film,Genres\nHeat,1995,\"A thief, or two.\",Crime\nSalt,2010,A spy.,War\n",
+        '"Movie\nTitle","Release\nYear",Plot,Genre\nHeat,1995,"A thief, or two.",Crime\nSalt,2010,A spy.,War\n',
+    ],
+)  # fmt: skip
+def test_quotes_and_names_of_columns_as_they_come(tmp_path, text):
+    films = read(write(tmp_path / "a.csv", text))
+    assert films[["title", "year", "overview"]].values.tolist() == HEAT_AND_SALT
+    assert films["genres"].tolist() == [["Crime"], ["War"]]
+
+
+def test_apostrophes_between_single_quotes(tmp_path):
+    text = "'id','title','plot','genre'\n1,'It''s Heat','A thief\\'s\nsong, loud.','Crime'\n2,'Salt','A spy's way.','War'\n3,'Ferry\n"
+    films = read(write(tmp_path / "a.csv", text))
+    assert films["title"].tolist() == ["It's Heat", "Salt"]
+    assert films["overview"].tolist() == ["A thief's song, loud.", "A spy's way."]
+    assert report_of(films).dropped["shifted record"] == 1
+
+
+def test_columns_that_have_one_name(tmp_path):
+    text = "id,title,plot,genre,genre,plot\n1,Heat,A thief.,Crime,War,x\n2,Salt,A spy.,War,,x\n"
+    films = read(write(tmp_path / "a.csv", text))
+    assert films["genres"].tolist() == [["Crime", "War"], ["War"]]
+    assert films["overview"].tolist() == ["A thief.", "A spy."]
+    assert report_of(films).notices == [
+        "there is more than one column 'plot': the first is read",
+        "the columns 'genre' and 'genre.1' are read together",
+    ]
+    text = "id,title,overview,genres,genres.1\n1,Heat,A thief.,Crime,War\n2,Salt,A spy.,War,War\n"
+    assert read(write(tmp_path / "a.csv", text))["genres"].tolist() == [["Crime", "War"], ["War"]]
+
+
+def test_names_of_columns_within_the_table(tmp_path):
+    text = "title,plot,genre\nHeat,A thief.,Crime\ntitle,plot,genre\nSalt,A spy.,War\n"
+    films = read(write(tmp_path / "a.csv", text))
+    assert films["title"].tolist() == ["Heat", "Salt"]
+    assert "1 line names the columns again: left out" in report_of(films).notices
+
+
+def test_plots_that_say_who_wrote_them_or_nothing(tmp_path):
+    plots = {
+        "A thief meets a detective.                Written by\nAnonymous <a@example.org>": "A thief meets a detective.",
+        "A thief meets a detective. [Written by MAL Rewrite]": "A thief meets a detective.",
+        "A thief meets a detective.\n\n(Source: ANN)": "A thief meets a detective.",
+        "A letter written by nobody (Source unknown) comes.": "A letter written by nobody (Source unknown) comes.",
+        "Add a Plot »": None,
+    }
+    rows = [FILM | {"title": f"Film {n}", "overview": plot} for n, plot in enumerate(plots)]
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    films = read(tmp_path / "a.csv")
+    assert films["overview"].tolist() == [plot for plot in plots.values() if plot]
+    assert report_of(films).dropped["placeholder overview"] == 1
+
+
+def test_a_tar_archive_with_one_table(tmp_path):
+    write(tmp_path / "films.csv", "title,plot,genre\nHeat,A thief.,Crime\n")
+    write(tmp_path / "more.csv", "title,plot,genre\nSalt,A spy.,War\n")
+    write(tmp_path / "readme.txt", "About films.")
+    for packing, suffix in (("gz", ".tar.gz"), ("", ".tar"), ("xz", ".txz")):
+        with tarfile.open(tmp_path / f"a{suffix}", f"w:{packing}") as archive:
+            archive.add(tmp_path / "readme.txt", "data/readme.txt")
+            archive.add(tmp_path / "films.csv", "data/films.csv")
+        assert read(tmp_path / f"a{suffix}")["title"].tolist() == ["Heat"]
+    with tarfile.open(tmp_path / "two.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "films.csv", "films.csv")
+        archive.add(tmp_path / "more.csv", "more.csv")
+    with pytest.raises(
+        CatalogueError, match="tar archive of 2 files .films.csv, more.csv."
+    ) as error:
+        read(tmp_path / "two.tar.gz")
+    message(error)
+
+
+@pytest.mark.parametrize("begin", ["<?xml version='1.0'?>\n", ""])
+def test_xml_is_made_a_table_by_what_is_said(tmp_path, monkeypatch, begin):
+    films = (
+        "<films><film><title>Heat</title><plot>A thief.</plot><genre>Crime</genre></film></films>"
+    )
+    write(tmp_path / "films.xml", begin + films)
+    with pytest.raises(CatalogueError, match="films.xml is XML, not a table") as error:
+        read(tmp_path / "films.xml")
+    monkeypatch.chdir(tmp_path)
+    exec("import pandas; " + message(error).split("in Python with ")[1].rstrip("."))  # it works
+    assert read(tmp_path / "films.csv")["title"].tolist() == ["Heat"]
+
+
+# Genres and plots in other tables
+
+FILMS = "film_id,title,description\n1,Heat,A thief.\n2,Salt,A spy.\n3,Ferry,A nurse.\n"
+BESIDE = {
+    "a row a film and genre": {"genres.csv": "movie_id,genre\n1,Crime\n1,Drama\n2,Action\n9,War\n"},
+    "a third table names them": {
+        "film_category.csv": "film_id,category_id,last_update\n1,6,x\n1,7,x\n2,8,x\n",
+        "category.csv": "category_id,name,last_update\n6,Crime,x\n7,Drama,x\n8,Action,x\n",
+    },
+    "numbers of TMDB": {"movie_genres.csv": ",movie_id,genre_id\n0,1,80\n1,1,18\n2,2,28\n"},
+    "several in a cell, by title": {"genres.csv": "Title;Genres\nHeat;Crime, Drama\nSalt;Action\n"},
+    "as JSON lines": {"genres.jsonl": '{"id": "1", "genres": ["Crime", "Drama"]}\n{"id": 2, "genres": ["Action"]}\n'},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tables", BESIDE.values(), ids=BESIDE)
+def test_genres_in_another_table(tmp_path, tables):
+    path = write(tmp_path / "film.csv", FILMS)
+    others = [write(tmp_path / name, text) for name, text in tables.items()]
+    films = read(path, beside=others)
+    assert films["genres"].tolist() == [["Crime", "Drama"], ["Action"]]
+    assert films["id"].tolist() == [1, 2] and report_of(films).dropped["no genres"] == 1
+    (told,) = films.attrs["source_reports"]
+    assert told.films == 2 and told.columns == {"genres": 2}
+    with pytest.raises(CatalogueError, match="give the table that has it behind --with") as error:
+        read(path)
+    message(error)
+
+
+def test_plots_in_another_table(tmp_path):
+    films = "movieId,title,genres\n1,Heat (1995),Crime\n2,Salt (2010),Action\n"
+    path = write(tmp_path / "movies.csv", films)
+    plots = write(
+        tmp_path / "plots.csv", "movieId,plot\n2,A spy.\n1,A thief.\n1,A thief and another.\n"
+    )
+    expected = ["A thief and another.", "A spy."]
+    assert read(path, beside=plots)["overview"].tolist() == expected
+    # Their ids elsewhere are told by MovieLens' links.
+    links = write(tmp_path / "links.csv", "movieId,imdbId,tmdbId\n1,0113277,949\n2,0944835,27576\n")
+    plots = write(
+        tmp_path / "imdb.csv",
+        "tconst,plot_synopsis\ntt0944835,A spy.\ntt0113277,A thief and another.\n",
+    )
+    assert read(path, beside=[plots, links])["overview"].tolist() == expected
+    with pytest.raises(CatalogueError, match="imdb.csv has none that fits") as error:
+        read(path, beside=[plots])
+    message(error)
+    # Films of one title are told apart by their years.
+    path = write(tmp_path / "a.csv", "name,year,genre\nHeat,1986,Action\nHeat,1995,Crime\n")
+    plots = write(tmp_path / "p.csv", "Title,Year,Plot\nHeat,1995,A thief.\nHeat,1986,A guard.\n")
+    assert read(path, beside=plots)["overview"].tolist() == ["A guard.", "A thief."]
+
+
+def test_numbers_that_no_table_names_are_no_genres(tmp_path):
+    path = write(tmp_path / "film.csv", FILMS)
+    links = write(tmp_path / "film_category.csv", "film_id,category_id\n1,6\n1,7\n2,8\n")
+    with pytest.raises(CatalogueError, match="tells the genres by number .category_id.") as error:
+        read(path, beside=links)
+    message(error)
+
+
+def test_ids_of_another_catalogue_are_no_key(tmp_path):
+    path = write(tmp_path / "film.csv", FILMS)
+    other = "id,title,genre\n1,Salt,Action\n2,Ferry,Drama\n3,Heat,Crime\n"
+    films = read(path, beside=write(tmp_path / "other.csv", other))
+    assert films["genres"].tolist() == [["Crime"], ["Action"], ["Drama"]]
+
+
+def test_the_plots_of_cmu_behind_it(tmp_path):
+    row = '{}\t/m/03v\t{}\t2001\t\t98\t"{{""/m/02h"": ""English Language""}}"\t{{}}\t"{{""/m/01j"": ""Crime""}}"\n'
+    (tmp_path / "films").mkdir()
+    path = tmp_path / "films" / "movie.metadata.tsv"
+    write(path, row.format(975900, "Heat") + row.format(31, "Salt"))
+    plot = 'A thief and a detective of "one" town meet, and neither of them can be another man.'
+    plots = write(tmp_path / "plot_summaries.txt", f"975900\t{plot}\n31\tA spy.\n")
+    assert read(path, beside=plots)["overview"].tolist() == [plot, "A spy."]
+    with pytest.raises(
+        CatalogueError, match="holds plots alone: give the table of the films"
+    ) as error:
+        read(plots)
+    message(error)

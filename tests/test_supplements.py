@@ -73,6 +73,27 @@ def test_a_table_with_a_column_for_each_who_plays(films, tmp_path):
     assert added["revenue"][1] == 760505847 and report_of(added).by == {"IMDb id": 3}
 
 
+def test_a_table_with_a_row_for_each_name(films, tmp_path):
+    first, second = films["id"].iloc[:2]
+    people = pd.DataFrame(
+        [
+            [7, first, "Bo Poe", "Neil", "ACTOR"],
+            [8, first, "Cy Ray", "Vincent", "ACTOR"],
+            [9, first, "Ann Lee", None, "DIRECTOR"],
+            [7, second, "Bo Poe", "Evelyn", "ACTOR"],
+        ],
+        columns=["person_id", "id", "name", "character", "role"],
+    )
+    people.to_csv(tmp_path / "credits.csv", index=False)
+    more = add_source(films, tmp_path / "credits.csv", progress=False)
+    assert more["cast"].iloc[:2].tolist() == [["Bo Poe", "Cy Ray"], ["Bo Poe"]]
+    assert more["directors"].iloc[:2].tolist() == [["Ann Lee"], []]
+    words = pd.DataFrame({"id": [first, first, second], "tag": ["Toy", "doll", "game"]})
+    assert add_source(films, words)["keywords"].iloc[:2].tolist() == [["toy", "doll"], ["game"]]
+    many = pd.DataFrame({"id": [first] * 12, "actor": [f"N {n}" for n in range(12)]})
+    assert len(add_source(films, many)["cast"].iloc[0]) == 10
+
+
 def test_imdb_tables_are_read_with_their_sign_for_nothing(films, tmp_path):
     known = films.assign(vote_average=np.nan, vote_count=pd.array([pd.NA] * len(films), "Int64"))
     tconst = films["imdb_id"][0]

@@ -78,9 +78,14 @@ def read_and_build(
     from movrec.recommend import Recommender
     from movrec.workings.supplements import add_sources
 
-    films = load_sample() if file is None else read_movies(file, progress=not quiet, **how)
+    if file is None:
+        films = load_sample()
+    else:
+        films = read_movies(file, beside=sources, progress=not quiet, **how)
     tables.print_ingest_report(films, console)
-    films = add_sources(films, sources, progress=not quiet)
+    spent = films.attrs.get("read_beside", ())
+    more = [source for source in sources if source not in spent]
+    films = add_sources(films, more, progress=not quiet)
     tables.print_source_reports(films, console)
     return told_of(Recommender.build(films, out, progress=not quiet, **(built or {})), out, console)
 

@@ -201,6 +201,11 @@ _ENDS_OF_LINKS = ("»", "›", "→", "summary", "synopsis", "Read more", "Read 
 _LINK_TO_MORE = re.compile(
     r"\s*(?:See full (?:summary|synopsis)|Read (?:more|all))\s*[»›→]?\s*$", re.IGNORECASE
 )
+# Who wrote the plot, at its end: in a line or behind several blanks, or in brackets.
+_WRITTEN_BY = re.compile(
+    r"(?:(?:\s{2,}|\n\s*)Written by\s+\S[^\n]{0,80}|\s*[\[(](?:Written by|Source:)[^\[\]()]{1,80}[\])])\s*$"
+)
+_AT_THE_END = 300  # characters that are looked at
 
 
 def parse_prose(cell: object) -> str | None:
@@ -212,8 +217,12 @@ def parse_prose(cell: object) -> str | None:
     'A thief. A detective.'
     >>> parse_prose("A thief meets ...                See full summary »")
     'A thief meets ...'
+    >>> parse_prose("A thief meets a detective.          Written by\\nAnonymous")
+    'A thief meets a detective.'
     """
     cell = text_in(cell)
+    if isinstance(cell, str) and ("Written by" in cell[-120:] or "Source:" in cell[-120:]):
+        cell = cell[:-_AT_THE_END] + _WRITTEN_BY.sub("", cell[-_AT_THE_END:])
     if isinstance(cell, str) and ("<" in cell or "&" in cell):
         cell = strip_markup(cell)
     text = clean_text(cell)
@@ -302,7 +311,7 @@ _STATUS_WORDS = ("released", "rumored", "post production", "in production", "pla
 
 def _bare(text: str) -> str:
     """Return a text in the spelling of the lists above."""
-    return text.strip(" .!?…-–—_*#()[]<>\"'").lower()
+    return text.strip(" .!?…-–—_*#()[]<>»›→\"'").lower()
 
 
 def is_placeholder(overview: object) -> bool:

@@ -13,8 +13,9 @@ from .core import CatalogueError, ParameterError, nearest_name, shorten
 from .genre_cells import is_known_genre
 
 # %% auto #0
-__all__ = ['REQUIRED_COLUMNS', 'USUAL_NAMES', 'CAST_COLUMNS', 'squeeze', 'numbered_columns', 'genre_columns', 'places_of',
-           'spare_columns', 'match_columns', 'check_given', 'missing_columns']
+__all__ = ['REQUIRED_COLUMNS', 'USUAL_NAMES', 'CAST_COLUMNS', 'squeeze', 'numbered_columns', 'repeated_columns', 'numbered_again',
+           'genre_columns', 'places_of', 'key_columns', 'spare_columns', 'match_columns', 'check_given',
+           'missing_columns']
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-plain-code
 def squeeze(name: object) -> str:
@@ -98,7 +99,7 @@ overview: overview fullplot plotsynopsis synopsis sypnopsis storyline plot plots
     oneline extract abstract longdescription plots shortdescription logline desc plottext wikiplot handlung inhalt inhaltsangabe beschreibung
     resume sinopsis sinopse trama descripcion descricao opis samenvatting konu ozet syuzhet 简介 剧情 剧情简介 介绍 сюжет
     описание obsah dej popis leiras handling tomtat ringkasan kuvaus rezumat कथानक सारांश เรื่องย่อ خلاصه خلاصهداستان опис περιγραφή υπόθεση תקציר あらすじ 줄거리 القصة
-original_title: originaltitle originalname origtitle titleoriginal alternativename
+original_title: originaltitle originalname origtitle titleoriginal alternativename japanesename japanesenames titlejapanese titlenative
 language: language originallanguage origlang lang languages originallang idioma sprache langue 语言 язык
 runtime: runtime runtimeminutes runtimemins runtimemin runtimes duration durationmin durationmins
     durationminutes minutes minute mins length lengthmin lengthminutes runningtime movielength runtimeticks tracktimemillis runningtimesecs laufzeit
@@ -114,7 +115,7 @@ vote_count: votecount numvotes imdbvotes noofvotes votes numberofvotes numvotedu
 popularity: popularity tmdbpopularity
 imdb_id: imdbid imdbtitleid tconst imdbcode imdbnumber idsimdb provideridsimdb externalidimdb externalidsimdbid uniqueidimdb
 source_id: sourceid
-other_titles: othertitles alternativetitles alternatetitles akas aka alsoknownas
+other_titles: othertitles alternativetitles alternatetitles akas aka alsoknownas titlesynonyms synonyms englishname englishnames
 directors: directors director creditscrew crew people persons directorname directedby regisseur realisateur regie regia diretor 导演 監督 감독 режиссер المخرج
 cast: cast actors actor stars starring casts star leadactors starcast castmembers castname castnames creditscast top5casts people persons roles role acteurs
     reparto elenco attori darsteller schauspieler besetzung 主演 演员 出演 キャスト 출연 배우 актеры
@@ -153,6 +154,34 @@ def numbered_columns(names: Sequence[str], pattern: str = CAST_COLUMNS) -> list[
     found = [(re.fullmatch(pattern, name, re.IGNORECASE), name) for name in names]
     placed = [(int(match.group(1) or 0), name) for match, name in found if match]
     return [name for _, name in sorted(placed, key=lambda place: place[0])] if placed[1:] else []
+
+
+def repeated_columns(name: str, names: Sequence[str]) -> list[str]:
+    """Return the columns of a file that have the name of another one, and a number as pandas puts it behind.
+
+    Examples
+    --------
+    >>> repeated_columns("genre", ["title", "genre", "genre.1", "genre.old"])
+    ['genre.1']
+    """
+    again = re.compile(rf"{re.escape(name)}\.\d{{1,3}}")
+    return [other for other in names if again.fullmatch(other)]
+
+
+def numbered_again(names: Sequence[str]) -> list[str]:
+    """Return names of columns of which each is there once: what repeats has a number behind, as in pandas.
+
+    Examples
+    --------
+    >>> numbered_again(["genre", "title", "genre", "", ""])
+    ['genre', 'title', 'genre.1', '', '']
+    """
+    counts: dict[str, int] = {}
+    told = []
+    for name in names:
+        counts[name] = counts.get(name, -1) + 1
+        told.append(f"{name}.{counts[name]}" if name and counts[name] else name)
+    return told
 
 
 def genre_columns(names: Sequence[str]) -> dict[str, str]:
@@ -295,6 +324,21 @@ def _nearly_called(names: Sequence[str], found: Mapping[str, str]) -> dict[str, 
     return more
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-match-code
+_KEYS = frozenset(("tconst", "const", "slug", "uuid", "imdb", "tmdb", "rottentomatoeslink"))
+
+
+def key_columns(names: Sequence[str]) -> list[str]:
+    """Return the columns that, by their names, tell one film from another.
+
+    Examples
+    --------
+    >>> key_columns(["movie_id", "title", "tconst", "rating"])
+    ['movie_id', 'tconst']
+    """
+    plain = {name: squeeze(name) for name in names}
+    return [name for name in names if plain[name].endswith("id") or plain[name] in _KEYS]
+
+
 def spare_columns(names: Sequence[str], found: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Return what else may hold a column that is not required, if the one that was found holds none.
 
@@ -404,6 +448,9 @@ def check_given(
     return checked
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-missing-code
+_ELSEWHERE_SAID = ", give the table that has it behind --with (in Python beside=)"
+
+
 def missing_columns(found: Collection[str], names: Sequence[str], source: str) -> str | None:
     """Return what to say of the required columns that were not found, None where all were.
 
@@ -423,6 +470,7 @@ def missing_columns(found: Collection[str], names: Sequence[str], source: str) -
     return (
         f"{source} has no column{'s' * (len(missing) > 1)} {', '.join(said)}: name "
         f"{'it' if len(missing) == 1 else 'them'} with --columns {first}=NAME (in Python "
-        f"columns={{{first!r}: 'NAME'}}), or rename or add what is missing; the columns here are "
+        f"columns={{{first!r}: 'NAME'}}){_ELSEWHERE_SAID if 'title' not in missing else ''}, or rename or add "
+        "what is missing; the columns here are "
         f"{shorten(', '.join(map(str, names)), 160)}."
     )

@@ -16,12 +16,13 @@ from typing import Any
 
 import pandas as pd
 
-from .columns import USUAL_NAMES, squeeze
+from .columns import USUAL_NAMES, numbered_again, squeeze
 from .core import CONTROL, UNDECODABLE, CatalogueError
 from .encodings import as_windows_1252, not_utf8, open_text
 from movrec.workings.headerless import (
     CMU_NAMES,
     CMU_PLOTS,
+    are_plots,
     cmu_plots,
     is_cmu,
     wide_mark,
@@ -32,7 +33,7 @@ from .limits import FILES, check_file_limit
 from .request import HEADER_WITHIN, Request, chunk_of, header_row, no_header
 
 # %% auto #0
-__all__ = ['DELIMITERS', 'csv_records', 'find_header', 'csv_chunks']
+__all__ = ['DELIMITERS', 'csv_records', 'single_quoted_records', 'find_header', 'csv_chunks']
 
 # %% ../../nbs/workings/01_csv_cells.ipynb #csv-cells-long-code
 _A_LINE = 64  # characters that take as long to read as the beginning of a line
@@ -272,6 +273,54 @@ def csv_records(lines: Iterator[str], delimiter: str, width: int = 0) -> Iterato
         if record is None or any(record):
             yield record
 
+# %% ../../nbs/workings/01_csv_cells.ipynb #csv-cells-single-code
+_SWAPPED = str.maketrans("'\"", "\"'")
+_MOST_LINES, _MOST_CHARACTERS = 10, 1 << 16  # of a record between single quotes
+
+
+def single_quoted_records(
+    lines: Iterator[str], delimiter: str, width: int
+) -> Iterator[list[str] | None]:
+    """Yield the records of a table whose cells stand between single quotes, None for one of another width.
+
+    Parameters
+    ----------
+    lines : iterator of str
+        The lines of the file.
+    delimiter : str
+        What stands between cells.
+    width : int
+        How many cells a record has.
+
+    Yields
+    ------
+    list of str, or None
+        The cells of a record.
+
+    Examples
+    --------
+    >>> list(single_quoted_records(iter(["1,'Salt, again'", "2,'It''s Heat'"]), ",", 2))
+    [['1', 'Salt, again'], ['2', "It's Heat"]]
+    """
+    waiting: deque[str] = deque()
+    while line := waiting.popleft() if waiting else next(lines, ""):
+        if not line.strip():
+            continue
+        taken, text = [line], line
+        record = _with_inner_quotes(text.translate(_SWAPPED), delimiter, width)
+        while record is None and len(taken) < _MOST_LINES and len(text) < _MOST_CHARACTERS:
+            line = waiting.popleft() if waiting else next(lines, "")
+            if not line:
+                break
+            taken.append(line)
+            text += line
+            record = _with_inner_quotes(text.translate(_SWAPPED), delimiter, width)
+        if record is None:
+            waiting.extendleft(reversed(taken[1:]))
+            yield None
+        else:
+            yield [cell.translate(_SWAPPED).replace("\\'", "'") for cell in record]
+
 # %% ../../nbs/workings/01_csv_cells.ipynb #433383b0
 DELIMITERS = ",;\t|"
 _RARE = "~^\x01"
@@ -302,6 +351,15 @@ def _not_a_header(lines: list[str], request: Request) -> CatalogueError | None:
     return CatalogueError(problem) if problem else None
 
 
+def _whole(lines: list[str], place: int) -> tuple[str, int]:
+    """Return a line with those that it goes on in, where a name has an end of a line in it; and the last one's place."""
+    line = lines[place]
+    while line.count('"') % 2 and place + 1 < len(lines) and len(line) < _FARTHEST:
+        place += 1
+        line += lines[place]
+    return line, place
+
+
 def find_header(lines: list[str], request: Request) -> tuple[list[str], str, int]:
     """Return the names of a table's columns, what stands between its cells, and the line of the names.
 
@@ -319,7 +377,7 @@ def find_header(lines: list[str], request: Request) -> tuple[list[str], str, int
     delimiter : str
         One of ``,``, ``;``, tab and ``|``, or what the line ``sep=`` says.
     place : int
-        Which of the lines holds the names.
+        Which of the lines holds the names; the last one where they stand in several.
 
     Raises
     ------
@@ -333,10 +391,20 @@ def find_header(lines: list[str], request: Request) -> tuple[list[str], str, int
     """
     said = _SEP_LINE.fullmatch(lines[0])
     delimiters = said.group(1) if said else DELIMITERS
-    for place, line in enumerate(lines):
-        for delimiter in delimiters if said else DELIMITERS + _RARE:
-            header = _row(line, delimiter)
+    marks = delimiters if said else DELIMITERS + _RARE
+    for first in range(len(lines)):
+        line, place = _whole(lines, first)
+        for delimiter in marks:
+            header = [" ".join(name.split()) for name in _row(line, delimiter)]
             if header_row([header], request) is not None:
+                below = _row(lines[place + 1], delimiter) if place + 1 < len(lines) else []
+                is_told_again = len(below) == len(header) and len(request.found(below)) > 1
+                return header, delimiter, place + is_told_again
+    for place, (upper, lower) in enumerate(zip(lines, lines[1:]), start=1):
+        for delimiter in marks:
+            above, below = _row(upper, delimiter), _row(lower, delimiter)
+            header = [" ".join(names).strip() for names in zip(above, below)]
+            if len(above) == len(below) > 1 and header_row([header], request) is not None:
                 return header, delimiter, place
     error = _not_a_header(lines[1:] if said else lines, request)
     if error is not None:
@@ -379,6 +447,16 @@ def _known_by_form(
     """Return names of columns and the records of a table that is known by its form; None for any other."""
     first = _row(head[0], "\t")
     rest = itertools.chain(head, lines)
+    if are_plots(head[0].strip().split("\t")):
+        names = ["id", "plot"]
+        if not request.fits(names):
+            raise CatalogueError(
+                f"{request.source} holds plots alone: give the table of the films, and this one behind --with (in "
+                "Python beside=)."
+            )
+        return names, (line.split("\t", 1) for line in rest)
+    if is_cmu(first) and "overview" in request.elsewhere:
+        return [*CMU_NAMES], csv_records(rest, "\t", len(first))
     if is_cmu(first):
         plots = cmu_plots(request.beside, request.source)
         request.notices.append(f"the plots were read from {CMU_PLOTS} beside it")
@@ -422,6 +500,36 @@ def _with_row_names(
     more = [""] if rows and all(are_numbered) and not is_named and header[-1] else []
     return [*more, *header], itertools.chain(first, lines)
 
+
+def _with_single_quotes(
+    header: list[str], lines: Iterator[str], delimiter: str
+) -> tuple[list[str], Iterator[str], bool]:
+    """Say whether the cells of a table stand between single quotes; its names are without them."""
+    first = list(itertools.islice(lines, _LOOKED_AT))
+    names = [name for name in header if name]
+    are_quoted = all(len(name) > 1 and name[0] == name[-1] == "'" for name in names)
+    told = [line for line in first if line.strip()]
+    rows = [_with_inner_quotes(line.translate(_SWAPPED), delimiter, len(header)) for line in told]
+    often = [line.count(f"{delimiter}'") + line.startswith("'") > 1 for line in told]
+    is_single = are_quoted or bool(rows) and all(often) and None not in rows
+    bare = [name.strip("'") if are_quoted else name for name in header]
+    return bare, itertools.chain(first, lines), is_single
+
+
+def _without_names(
+    records: Iterator[list[str] | None], header: list[str], request: Request
+) -> Iterator[list[str] | None]:
+    """Yield records without those that name the columns again, as in files that were put together."""
+    again = 0
+    for record in records:
+        if record is not None and record[0] == header[0] and numbered_again(record) == header:
+            again += 1
+        else:
+            yield record
+    if again:
+        lines = "1 line names" if again == 1 else f"{again:,} lines name"
+        request.notices.append(f"{lines} the columns again: left out")
+
 # %% ../../nbs/workings/01_csv_cells.ipynb #csv-cells-door-code
 def csv_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.DataFrame]:
     """Yield the wanted cells of a CSV file as text, chunk by chunk.
@@ -453,12 +561,15 @@ def csv_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Data
         lines = _bounded_lines(text, request.source)
         head: list[str] = []
         numbers: list[int] = []
+        is_first = False  # does the first line name the columns?
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                _check_width(line, request.source)
+                if not is_first:
+                    _check_width(line, request.source)
                 head.append(line)
                 numbers.append(number)
-            if len(head) == 1 and request.fits(_row(line, ",")):
+                is_first = is_first or (len(head) == 1 and request.fits(_row(line, ",")))
+            if is_first and len(head) == 2:
                 break
             if len(head) >= HEADER_WITHIN or sum(map(len, head)) > 1 << 20:
                 break
@@ -476,7 +587,10 @@ def csv_chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.Data
             below = itertools.chain(head[place + 1 :], lines)
             rest = _without_blanks(below, head[place], delimiter)
             header, rest = _with_row_names(header, rest, delimiter)
+            header, rest, is_single = _with_single_quotes(header, rest, delimiter)
+            header = numbered_again(header)
             layout = request.take(header)
-            records = csv_records(rest, delimiter, len(header))
+            way = single_quoted_records if is_single else csv_records
+            records = _without_names(way(rest, delimiter, len(header)), header, request)
         while chunk := list(itertools.islice(records, request.chunk_size)):
             yield chunk_of([record or [] for record in chunk], header, layout)

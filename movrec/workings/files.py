@@ -76,6 +76,8 @@ class CellChunks(Iterator[pd.DataFrame]):
         Where the file keeps its columns; known once the first chunk has been read.
     notices : list of str
         What a reader of the report should know; complete once the last chunk has been read.
+    names : tuple of str
+        All columns of the file; known once the first chunk has been read.
 
     Examples
     --------
@@ -96,6 +98,10 @@ class CellChunks(Iterator[pd.DataFrame]):
     @property
     def layout(self) -> Layout:
         return self._request.layout or KAGGLE
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._request.names)
 
     @property
     def notices(self) -> list[str]:

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .core import CatalogueError, shorten
+from .layouts import MissingColumns
 from .limits import check_file_limit
 from .packing import check_file
 
 # %% auto #0
-__all__ = ['CMU_PLOTS', 'CMU_NAMES', 'wide_mark', 'wide_names', 'wide_records', 'is_cmu', 'cmu_plots']
+__all__ = ['CMU_PLOTS', 'CMU_NAMES', 'wide_mark', 'wide_names', 'wide_records', 'is_cmu', 'are_plots', 'cmu_plots']
 
 # %% ../../nbs/workings/01_headerless.ipynb #headerless-wide-code
 def wide_mark(lines: Sequence[str]) -> str | None:
@@ -82,6 +83,17 @@ def is_cmu(row: Sequence[str]) -> bool:
     return len(row) == len(CMU_NAMES) and row[0].isdecimal() and row[1].startswith("/m/")
 
 
+def are_plots(row: Sequence[str]) -> bool:
+    """Return True for a row of a file of plots alone: a number and a text.
+
+    Examples
+    --------
+    >>> are_plots(["975900", "Set in the second half of the century, the film tells of a planet."])
+    True
+    """
+    return len(row) == 2 and row[0].isdecimal() and len(row[1]) > 60
+
+
 def cmu_plots(beside: Path | None, source: str) -> dict[str, str]:
     """Return the plots of the CMU corpus by their Wikipedia ids.
 
@@ -94,7 +106,7 @@ def cmu_plots(beside: Path | None, source: str) -> dict[str, str]:
 
     Raises
     ------
-    CatalogueError
+    MissingColumns
         The plots are not there.
 
     Examples
@@ -102,12 +114,14 @@ def cmu_plots(beside: Path | None, source: str) -> dict[str, str]:
     >>> cmu_plots(None, "movie.metadata.tsv")
     Traceback (most recent call last):
         ...
-    movrec.workings.core.CatalogueError: movie.metadata.tsv has its plots in a file of its own: put...
+    movrec.workings.layouts.MissingColumns: movie.metadata.tsv has its plots in a file of its own: put...
     """
     path = None if beside is None else beside / CMU_PLOTS
     if path is None or not path.is_file():
-        raise CatalogueError(
-            f"{source} has its plots in a file of its own: put {CMU_PLOTS} of the CMU corpus beside it."
+        raise MissingColumns(
+            f"{source} has its plots in a file of its own: put {CMU_PLOTS} of the CMU corpus beside it, or "
+            "give it behind --with (in Python beside=).",
+            ["overview"],
         )
     path = check_file(path)
     check_file_limit("bytes", path.stat().st_size, CMU_PLOTS)

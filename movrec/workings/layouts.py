@@ -16,9 +16,11 @@ from movrec.workings.columns import (
     USUAL_NAMES,
     check_given,
     genre_columns,
+    key_columns,
     match_columns,
     missing_columns,
     numbered_columns,
+    repeated_columns,
     spare_columns,
     squeeze,
 )
@@ -50,8 +52,8 @@ from movrec.workings.number_cells import (
 )
 
 # %% auto #0
-__all__ = ['Parser', 'PARSERS', 'KAGGLE', 'MISSHAPEN', 'KNOWN_LAYOUTS', 'Layout', 'KnownLayout', 'layout_name', 'find_layout',
-           'required_column']
+__all__ = ['Parser', 'PARSERS', 'KAGGLE', 'MISSHAPEN', 'KNOWN_LAYOUTS', 'Layout', 'KnownLayout', 'layout_name', 'MissingColumns',
+           'find_layout', 'required_column']
 
 # %% ../../nbs/workings/01_layouts.ipynb #layouts-parsed
 Parser = Callable[[object], object]
@@ -61,6 +63,12 @@ _SHORT = 32  # characters of a cell that many records may have
 _LISTS = frozenset(("genres", "directors", "cast", "keywords", "other_titles", "ratings_vector"))
 _PEOPLE = frozenset(("people", "persons", "roles", "crew", "creditscrew"))  # of all kinds of work
 _OF_PEOPLE: Mapping[str, Parser] = {"directors": parse_crew, "cast": parse_players}
+
+
+def _one_title(cell: object) -> tuple[str, ...] | None:
+    """Return the title in a cell that holds no more than one."""
+    title = parse_title(cell)
+    return None if title is None else (title,)
 
 
 def _parsed(parse: Parser, cells: Iterable[object], is_list_read: bool) -> list[object]:
@@ -140,6 +148,8 @@ class Layout:
         """Return what reads the cells of a column of the film table that has this name in a file."""
         if column in ("revenue", "budget") and squeeze(name).endswith("millions"):
             return parse_millions
+        if column == "other_titles" and squeeze(name).startswith("english"):
+            return _one_title
         if column in _OF_PEOPLE and squeeze(name) in _PEOPLE:
             return _OF_PEOPLE[column]
         return self.parsers.get(column, self.parsers.get(name, clean_text))
@@ -297,8 +307,30 @@ def layout_name(names: Collection[str]) -> str:
     return next((layout.name for layout in KNOWN_LAYOUTS if layout.is_it(names)), "")
 
 # %% ../../nbs/workings/01_layouts.ipynb #find-layout-code
+class MissingColumns(CatalogueError):
+    """A table lacks columns that a film needs, which another table may have.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Of a film table.
+
+    Examples
+    --------
+    >>> MissingColumns("films.csv has no column 'genres'.", ("genres",)).columns
+    ('genres',)
+    """
+
+    def __init__(self, message: str, columns: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.columns = tuple(columns)
+
+
 def find_layout(
-    names: Sequence[str], source: str, given: Mapping[str, str] | None = None
+    names: Sequence[str],
+    source: str,
+    given: Mapping[str, str] | None = None,
+    elsewhere: Collection[str] = (),
 ) -> Layout:
     """Return where a file with these columns keeps those of a film table.
 
@@ -310,6 +342,8 @@ def find_layout(
         What the file is called.
     given : mapping of str to str, optional
         Column of a film table -> column of the file, where somebody has decided.
+    elsewhere : collection of str, default ()
+        Required columns that another table has; with them, whatever tells the films apart is read.
 
     Returns
     -------
@@ -318,9 +352,9 @@ def find_layout(
 
     Raises
     ------
-    CatalogueError
+    MissingColumns
         A required column is not there, under no name that is known.
-    ParameterError
+    CatalogueError, ParameterError
         `given` names a column that a film table does not have.
 
     Examples
@@ -334,9 +368,13 @@ def find_layout(
     together = {} if "genres" in found else genre_columns(names)
     if together:
         found["genres"] = "genres"
-    problem = missing_columns(found, names, source)
+    problem = missing_columns({*found, *elsewhere}, names, source)
     if problem:
-        raise CatalogueError(problem)
+        raise MissingColumns(problem, [name for name in REQUIRED_COLUMNS if name not in found])
+    again = repeated_columns(found["genres"], names) if "genres" in found and not together else []
+    if again:  # two columns of one name
+        together = dict.fromkeys([found["genres"], *again], "")
+        found["genres"] = "genres"
     cast = () if "cast" in found else tuple(numbered_columns(names))
     if cast:
         found["cast"] = "cast"
@@ -350,6 +388,9 @@ def find_layout(
         for column in USUAL_NAMES
         if column in found
     }
+    if elsewhere:
+        ids = (*columns.get("id", ()), *key_columns(names))
+        columns["id"] = tuple(dict.fromkeys(name for name in ids if name != found.get("imdb_id")))
     companies = next((name for name in names if squeeze(name) == "productioncompanies"), None)
     return Layout(columns, parsers, companies, together, cast, layout_name(names))
 

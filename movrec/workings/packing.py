@@ -8,10 +8,12 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import os
 import re
 import stat
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -296,6 +298,29 @@ _OPENERS: dict[bytes, Callable[[Any], Any]] = {
 }
 
 
+_TAR = slice(257, 262)  # where a tar archive says that it is one
+_MOST_MEMBERS = 1_000
+
+
+def _is_tar(raw: io.BufferedReader) -> bool:
+    return raw.peek(_TAR.stop)[_TAR] == b"ustar"
+
+
+def _tar_member(raw: io.BufferedReader, source: str, stack: ExitStack) -> Any:
+    """Return the content of the only table in a tar archive."""
+    archive = stack.enter_context(tarfile.open(fileobj=raw, mode="r:"))  # noqa: SIM115
+    members = [one for one in itertools.islice(archive, _MOST_MEMBERS) if one.isfile()]
+    by_name = {member.name: member for member in members}
+    names = tables_in(by_name)
+    if len(names) != 1:
+        listed = ", ".join(names[:6]) or "none"
+        raise CatalogueError(
+            f"{source} is a tar archive of {len(names)} files ({shorten(listed, 200)}): unpack it "
+            "and give the path of the catalogue."
+        )
+    return archive.extractfile(by_name[names[0]])
+
+
 def _open_packed(
     raw: io.BufferedReader, source: str, stack: ExitStack, member: str | None
 ) -> io.BufferedReader:
@@ -315,6 +340,8 @@ def _open_packed(
                 return raw
             name = _zip_member(archive, source) if member is None else member
             raw = _counted(stack.enter_context(archive.open(name)), packed, source)
+        elif _is_tar(raw):
+            raw = _counted(_tar_member(raw, source, stack), packed, source)
         else:
             return raw
     raise CatalogueError(f"{source} is packed again and again: unpack it first.")
@@ -382,6 +409,9 @@ _WHAT_TO_DO = {
 }
 
 
+_BEGINS_XML = re.compile(rb"<[a-z][\w:.-]{0,40}(?:\s[^<>]{0,200})?/?>\s*<")
+
+
 def what_else(head: bytes, source: str) -> str | None:
     """Return what to say of a file that is no table, by its first bytes; None where it may be one.
 
@@ -399,10 +429,11 @@ def what_else(head: bytes, source: str) -> str | None:
         )
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
         return f"{source} is a web page, not a table: download the file itself, signed in where a site asks for it."
-    if start.startswith((b"<?xml", b"<!doctype")):
-        return f"{source} is XML, not a table: save its table as CSV."
-    if head[257:262] == b"ustar":
-        return f"{source} is a tar archive: unpack it and give the path of the catalogue."
+    if start.startswith((b"<?xml", b"<!doctype")) or _BEGINS_XML.match(start):
+        return (
+            f"{source} is XML, not a table: save its table as CSV, in Python with "
+            f"pandas.read_xml({source!r}, parser='etree').to_csv('films.csv', index=False)."
+        )
     kind = next((kind for mark, kind in _OTHERS.items() if head.startswith(mark)), None)
     if kind is None:
         return None

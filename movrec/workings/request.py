@@ -5,7 +5,7 @@
 # %% ../../nbs/workings/01_request.ipynb #request-imports
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from movrec.workings.columns import (
     check_given,
     genre_columns,
     match_columns,
+    repeated_columns,
     squeeze,
 )
 from .core import MovrecError, shorten
@@ -24,9 +25,28 @@ from .layouts import MISSHAPEN, Layout, find_layout
 from .limits import check_file_limit
 
 # %% auto #0
-__all__ = ['HEADER_WITHIN', 'Request', 'header_row', 'no_header', 'chunk_of']
+__all__ = ['HEADER_WITHIN', 'twice_told', 'Request', 'header_row', 'no_header', 'chunk_of']
 
 # %% ../../nbs/workings/01_request.ipynb #request-code
+def twice_told(names: Sequence[str], layout: Layout) -> list[str]:
+    """Return what to say of columns that have one name and of which a film needs but one.
+
+    Examples
+    --------
+    >>> names = ["title", "plot", "plot.1", "genre", "genre.1"]
+    >>> twice_told(names, find_layout(names, "films.csv"))
+    ["there is more than one column 'plot': the first is read", "the columns 'genre' and 'genre.1' are read together"]
+    """
+    said = []
+    for column in layout.columns:
+        name = layout.name_of(column, names)
+        if name is not None and name not in layout.genres_in and repeated_columns(name, names):
+            said.append(f"there is more than one column {name!r}: the first is read")
+    read = [name for name in layout.genres_in if repeated_columns(name, names)]
+    again = [f"{name!r}" for name in layout.genres_in] if read else []
+    return [*said, *([f"the columns {' and '.join(again)} are read together"] if again else [])]
+
+
 @dataclass
 class Request:
     """What is asked of a file, and what is known of it once its columns are read.
@@ -47,11 +67,15 @@ class Request:
         Which file of a zip archive is meant, where it holds several.
     beside : path, optional
         The folder that the file is in, of a set whose tables stand beside one another.
+    elsewhere : collection of str, default ()
+        Columns that a film needs and that another table has.
 
     Attributes
     ----------
     notices : list of str
         What a reader of the report should know.
+    names : sequence of str
+        All columns of the file, once they are known.
 
     Examples
     --------
@@ -67,7 +91,9 @@ class Request:
     layout: Layout | None = None
     member: str | None = None
     beside: Path | None = None
+    elsewhere: Collection[str] = ()
     notices: list[str] = field(default_factory=list)
+    names: Sequence[str] = ()
 
     def found(self, names: Sequence[str]) -> set[str]:
         """Return the required columns that are among the names of a file."""
@@ -82,13 +108,15 @@ class Request:
 
     def fits(self, names: Sequence[str]) -> bool:
         """Return True where all required columns are among the names of a file."""
-        return len(self.found(names)) == len(REQUIRED_COLUMNS)
+        return self.found(names).union(self.elsewhere) >= set(REQUIRED_COLUMNS)
 
     def take(self, names: Sequence[str]) -> Layout:
         """Return the layout of a file with these columns, or raise CatalogueError."""
         check_file_limit("columns", len(names), self.source)
+        self.names = tuple(names)
         if self.layout is None:
-            self.layout = find_layout(names, self.source, self.columns)
+            self.layout = find_layout(names, self.source, self.columns, self.elsewhere)
+            self.notices += twice_told(names, self.layout)
         else:
             self.layout.require(names, self.source)
         return self.layout

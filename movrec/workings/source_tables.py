@@ -30,6 +30,7 @@ _MORE_NAMES = {
     "vote_count": ("audiencecount", "userratingcount"),
     "revenue": ("worldwide",),
     "genres": ("genres", "genre"),
+    "keywords": ("tag", "tags"),
 }
 CONTENTS = (
     "original_title", "runtime", "tagline", "collection", "genres", "vote_average", "vote_count", "popularity",
@@ -101,7 +102,12 @@ class SourceKind:
 
     def layout(self) -> Layout:
         """Return where the table keeps its columns, and how they are read."""
-        parsers = {**_PARSERS, "other_title": parse_title, "movie": clean_text}
+        parsers = {
+            **_PARSERS,
+            "other_title": parse_title,
+            "movie": clean_text,
+            "person": clean_text,
+        }
         columns = {column: (name,) for column, name in self.columns.items()}
         return Layout(columns, parsers, cast_in=self.cast_in, name=self.name)
 
@@ -155,10 +161,15 @@ def kind_of(
             )
         if {"titleid", "title", "region"} <= set(here):
             return SourceKind("akas", {"imdb_id": here["titleid"], "other_title": here["title"]})
+        if {"id", "name", "role"} <= set(here) and not {"personid", "character"}.isdisjoint(here):
+            people = {"id": "id", "person": "name", "work": "role"}  # a row a film and person
+            return SourceKind("table", {what: here[name] for what, name in people.items()})
     found = table_columns(names, given)
     cast = () if "cast" in found else tuple(numbered_columns(names))
     if cast:
         found["cast"] = "cast"
+    if "userid" in here:  # what people said of films, of which ratings alone are read
+        found.pop("keywords", None)
     keyed = [column for column in ("imdb_id", "id", "title") if column in found]
     known = [column for column in found if column not in _KEYS]
     # A table of titles alone tells the films' ids on IMDb.

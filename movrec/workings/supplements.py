@@ -230,7 +230,11 @@ def _other_titles(films: pd.DataFrame, row: int, known: list[str], new: Iterable
 # %% ../../nbs/workings/01_supplements.ipynb #supp-collect-code
 def _contents(rows: pd.DataFrame) -> dict[str, list[Any]]:
     """Return the columns of parsed rows that say something of films, what cannot be read left out."""
-    found = {}
+    found: dict[str, list[Any]] = {}
+    if "person" in rows:
+        people = list(zip(rows["person"], rows["work"].map(str).str.casefold()))
+        for column, work in (("directors", "direct"), ("cast", "act")):
+            found[column] = [(who,) if who and did.startswith(work) else () for who, did in people]
     for name in rows:
         column = "directors" if name == "crew" else name
         if column in CONTENTS or column in ("imdb_id", "other_title"):
@@ -242,6 +246,22 @@ def _contents(rows: pd.DataFrame) -> dict[str, list[Any]]:
                 values = [None if number is None else f"tt{number:07}" for number in numbers]
             found[column] = values
     return found
+
+
+_MOST_CAST = 10
+
+
+def _add_names(known: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add the names that a further row has of a film; `known` grows."""
+    for column, names in more.items():
+        if (
+            column in _LISTS
+            and names
+            and not (column == "cast" and len(known[column] or ()) >= _MOST_CAST)
+        ):
+            if not isinstance(known[column], dict):
+                known[column] = dict.fromkeys(known[column] or ())
+            known[column] |= dict.fromkeys(names)
 
 
 def collect(
@@ -296,10 +316,13 @@ def collect(
             rank = _CERTAINTY.index(match.by)
             if match.row not in best or rank < best[match.row][0]:
                 best[match.row] = (rank, said)
+            elif rank == best[match.row][0] and set(said) <= {*_LISTS, "imdb_id"}:  # a row a name
+                _add_names(best[match.row][1], said)
     by = Counter(_CERTAINTY[rank] for rank, _ in best.values())
     found: dict[str, dict[int, Any]] = {"other_titles": dict(titles)} if titles else {}
     for row, (_, said) in best.items():
         for column, value in said.items():
+            value = tuple(value) if isinstance(value, dict) else value
             if not _is_empty(value):
                 found.setdefault(column, {})[row] = value
     return found, by, tally, kind
