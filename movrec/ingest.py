@@ -240,7 +240,7 @@ def read_movies(
     films.attrs["ingest_report"] = make_report(
         file.source, read.cells, read.table, reasons, read.layout, notices
     )
-    if file.reports:
+    if file.reports or file.spent:
         films.attrs |= {"source_reports": file.reports, "read_beside": file.spent}
     return _marked(films, read)
 

@@ -197,6 +197,56 @@ def test_the_smallest_catalogue(tmp_path):  # 21-smallest-catalogue-of-the-docs
     assert len(recommender.recommend("Salt", match_genres=False)) == 9
 
 
+# ---- genres or plots in another table -----------------------------------------------------------
+
+CMU = '{}\t/m/0{}\t{}\t{}\t\t98.0\t"{{""/m/02h40lc"": ""English Language""}}"\t{{}}\t"{{""/m/01jfsb"": ""{}""}}"\n'
+
+
+def write_parts():
+    """The films of the page's three commands, as far as two tables of each go."""
+    rows = list(enumerate(FILMS, start=1))
+    genres = [(n, name) for n, film in rows for name in film["genres"].split("|")]
+    numbers = {name: n for n, name in enumerate(dict.fromkeys(name for _, name in genres), start=1)}
+    tables = {
+        "letterboxd/movies.csv": [("id", "name", "date", "tagline", "description", "minute", "rating")]
+        + [(n, film["title"], film["year"], "", film["overview"], 98, 3.8) for n, film in rows],
+        "letterboxd/genres.csv": [("id", "genre"), *genres],
+        "film.csv": [("film_id", "title", "description", "release_year", "rental_rate")]
+        + [(n, film["title"], film["overview"], film["year"], 0.99) for n, film in rows],
+        "film_category.csv": [("film_id", "category_id", "last_update")]
+        + [(n, numbers[name], "2006-02-15") for n, name in genres],
+        "category.csv": [("category_id", "name", "last_update")]
+        + [(n, name, "2006-02-15") for name, n in numbers.items()],
+    }  # fmt: skip
+    Path("letterboxd").mkdir()
+    for name, records in tables.items():
+        with open(name, "w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(records)
+    films = [
+        CMU.format(n, n, film["title"], film["year"], film["genres"].split("|")[0])
+        for n, film in rows
+    ]
+    Path("movie.metadata.tsv").write_text("".join(films), encoding="utf-8")
+    plots = [f"{n}\t{film['overview']}\n" for n, film in rows]
+    Path("plot_summaries.txt").write_text("".join(plots), encoding="utf-8")
+
+
+@pytest.mark.parametrize("table", ["letterboxd/genres.csv", "category.csv", "plot_summaries.txt"])
+def test_genres_and_plots_in_another_table(shell, table):
+    write_parts()
+    (command,) = [line for line in COMMANDS if f"--with {table}" in line]
+    films, out, err = shell(command)
+    assert err == "" and "16 rows, 16 films" in out
+    assert films["title"].tolist() == [film["title"] for film in FILMS]
+    assert films["overview"].tolist() == [film["overview"] for film in FILMS]
+    wanted = [film["genres"].split("|") for film in FILMS]
+    assert films["genres"].tolist() == [
+        names[:1] if "plot_summaries" in table else names for names in wanted
+    ]
+    python = re.search(r'read_movies\("film.csv".*?\)(?=`)', PAGE).group()
+    assert eval(python)["genres"].tolist() == wanted
+
+
 # ---- more about the same films ------------------------------------------------------------------
 
 

@@ -88,11 +88,8 @@ class BesideRequest(Request):
     def fits(self, names: Sequence[str]) -> bool:
         """Return True where a table with these columns may tell the genres or plots of films."""
         used = [part for part in map(part_of, names) if part]
-        return (
-            is_bridge(names)
-            or len(used) > 1
-            and not _CONTENTS.isdisjoint(used)
-            and not _KEYS.isdisjoint(used)
+        return is_bridge(names) or (
+            len(used) > 1 and not _CONTENTS.isdisjoint(used) and not _KEYS.isdisjoint(used)
         )
 
     def take(self, names: Sequence[str]) -> Layout:

@@ -34,7 +34,8 @@ Sources = Annotated[
         "--with",
         metavar="FILE",
         help="A table of more about these films: Kaggle's credits.csv, keywords.csv, ratings.csv (with "
-        "links.csv), IMDb's tables, grosses. May be given several times.",
+        "links.csv), IMDb's tables, grosses; or of their genres or plots, where FILE has none. May be given "
+        "several times.",
     ),
 ]
 

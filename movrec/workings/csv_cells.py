@@ -400,7 +400,7 @@ def find_header(lines: list[str], request: Request) -> tuple[list[str], str, int
                 below = _row(lines[place + 1], delimiter) if place + 1 < len(lines) else []
                 is_told_again = len(below) == len(header) and len(request.found(below)) > 1
                 return header, delimiter, place + is_told_again
-    for place, (upper, lower) in enumerate(zip(lines, lines[1:]), start=1):
+    for place, (upper, lower) in enumerate(itertools.pairwise(lines), start=1):
         for delimiter in marks:
             above, below = _row(upper, delimiter), _row(lower, delimiter)
             header = [" ".join(names).strip() for names in zip(above, below)]
@@ -511,7 +511,7 @@ def _with_single_quotes(
     told = [line for line in first if line.strip()]
     rows = [_with_inner_quotes(line.translate(_SWAPPED), delimiter, len(header)) for line in told]
     often = [line.count(f"{delimiter}'") + line.startswith("'") > 1 for line in told]
-    is_single = are_quoted or bool(rows) and all(often) and None not in rows
+    is_single = are_quoted or (bool(rows) and all(often) and None not in rows)
     bare = [name.strip("'") if are_quoted else name for name in header]
     return bare, itertools.chain(first, lines), is_single
 
