@@ -149,7 +149,7 @@ def _are_alike(mine: str, theirs: str) -> bool:
     names = {squeeze(mine), squeeze(theirs)}
     return len(names) == 1 or ("id" in names and all(name.endswith("id") for name in names))
 
-
+# %% ../../nbs/workings/01_beside.ipynb #beside-common-code
 def common_key(films: pd.DataFrame, table: pd.DataFrame) -> tuple[str, str] | None:
     """Return the columns of two tables by which their rows belong together, None where there are none.
 
@@ -243,7 +243,7 @@ class FurtherTable:
             return False
         return not {"id", "imdb_id", "title", "year", "genres", "original_title"}.issuperset(told)
 
-
+# %% ../../nbs/workings/01_beside.ipynb #beside-named-code
 def named_genres(table: FurtherTable, others: Iterable[FurtherTable]) -> list[object]:
     """Return the genre in each row of a table that tells them by number.
 
@@ -287,7 +287,7 @@ def named_genres(table: FurtherTable, others: Iterable[FurtherTable]) -> list[ob
         "--with as well (in Python beside=)."
     )
 
-
+# %% ../../nbs/workings/01_beside.ipynb #beside-told-code
 def told_by(keys: Iterable[str | None], cells: Iterable[object], column: str) -> dict[str, object]:
     """Return what some rows tell of each film: all genres, or the longest plot.
 
@@ -342,7 +342,7 @@ class ReadCells:
     reports: list[SourceReport] = field(default_factory=list)
     spent: list[str] = field(default_factory=list)
 
-
+# %% ../../nbs/workings/01_beside.ipynb #beside-found-code
 def _tables_of(paths: Iterable[str], progress: bool) -> dict[str, FurtherTable]:
     """Return the tables that may hold genres or plots; of others only their columns are read."""
     tables = {}
@@ -391,7 +391,7 @@ def _found(
             best = (path, values, report)
     return best
 
-
+# %% ../../nbs/workings/01_beside.ipynb #beside-read-code
 def read_with(
     path: str | os.PathLike[str], beside: Collection[str], progress: bool = False, **how: Any
 ) -> ReadCells:

@@ -320,7 +320,7 @@ def _tar_member(raw: io.BufferedReader, source: str, stack: ExitStack) -> Any:
         )
     return archive.extractfile(by_name[names[0]])
 
-
+# %% ../../nbs/workings/01_packing.ipynb #packing-open-code
 def _open_packed(
     raw: io.BufferedReader, source: str, stack: ExitStack, member: str | None
 ) -> io.BufferedReader:

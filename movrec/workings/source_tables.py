@@ -111,7 +111,7 @@ class SourceKind:
         columns = {column: (name,) for column, name in self.columns.items()}
         return Layout(columns, parsers, cast_in=self.cast_in, name=self.name)
 
-
+# %% ../../nbs/workings/01_source_tables.ipynb #source-kind-of-code
 def kind_of(
     names: Sequence[str], source: str = "The table", given: Mapping[str, str] | None = None
 ) -> SourceKind:
@@ -183,7 +183,7 @@ def kind_of(
         f"here are {shorten(', '.join(names), 160)}."
     )
 
-
+# %% ../../nbs/workings/01_source_tables.ipynb #source-request-code
 @dataclass
 class TableRequest(Request):
     """What is asked of a table beside a catalogue; parameters as for `Request`.

@@ -263,7 +263,7 @@ def _add_names(known: dict[str, Any], more: Mapping[str, Any]) -> None:
                 known[column] = dict.fromkeys(known[column] or ())
             known[column] |= dict.fromkeys(names)
 
-
+# %% ../../nbs/workings/01_supplements.ipynb #supp-collected-code
 def collect(
     table: Iterable[tuple[pd.DataFrame, Layout]], films: pd.DataFrame
 ) -> tuple[dict[str, dict[int, Any]], Counter[str], Tally, str]:
@@ -327,7 +327,7 @@ def collect(
                 found.setdefault(column, {})[row] = value
     return found, by, tally, kind
 
-
+# %% ../../nbs/workings/01_supplements.ipynb #supp-scaled-code
 def scaled(values: dict[int, float]) -> dict[int, float]:
     """Return ratings from 0 to 10, where some are from 0 to 100.
 
