@@ -410,7 +410,7 @@ def _check_file(path: Path, found: os.stat_result | None, size: int, checksum: s
 
 
 Check = tuple[Path, os.stat_result | None, int, str]
-CHECKED_AT_ONCE = 512 * 2**20  # bytes of a model that are read before it opens
+CHECKED_AT_ONCE = 256 * 2**20  # bytes of a model that are read before it opens
 
 
 class LaterChecks:
