@@ -220,20 +220,15 @@ def sample_of_ids(recommender, n: int) -> list[int]:
 
 
 def measure_rivals(folder: Path, n: int) -> dict[str, Any]:
-    """How near the ten come to those of comparing everything; bare LanceDB, NumPy, the tutorial's call."""
+    """How near the ten come to those of comparing everything; LanceDB's hybrid query, NumPy, the tutorial's call."""
     from movrec import Recommender
 
     recommender = Recommender.open(folder)
-    table = recommender.store.table
     ids = sample_of_ids(recommender, n + 20)
     found: dict[str, Any] = {"recall_at_10": recall(recommender, ids[:EXACT_ASKED])}
     rows = {film: vector for film, vector in zip(ids, recommender.store.vectors("joined", ids))}
-
-    def bare(number: int) -> None:
-        query = table.search(rows[ids[number]], vector_column_name="vector").distance_type("dot")
-        query.select(["id", "title", "_distance"]).limit(10).to_arrow()
-
-    found["bare_lancedb"] = timed(bare, n)
+    asked = [as_lancedb_is_asked(recommender, film) for film in ids]
+    found["bare_lancedb"] = timed(lambda i: hybrid_query(recommender.store, *asked[i]), n)
     gigabytes_of_vectors = recommender.manifest["films"] * recommender.space.n_dimensions_ * 4 / 1e9
     if gigabytes_of_vectors < 4:
         vectors = recommender.store.vectors("joined")
@@ -248,6 +243,35 @@ def measure_rivals(folder: Path, n: int) -> dict[str, Any]:
     if recommender.manifest["films"] <= MOST_FOR_THE_TUTORIAL:
         found["tutorial"] = measure_tutorial(recommender, ids)
     return found
+
+
+def as_lancedb_is_asked(recommender, film: int) -> tuple[np.ndarray, str, str]:
+    """Vector, words and filter of a film, as `recommend` searches with them."""
+    from movrec.workings.answers import _SEARCHED_WORDS
+    from movrec.workings.question import FilmFilter, Question
+    from movrec.workings.scores import shares_of
+    from movrec.workings.understanding import understand
+
+    asked = understand(recommender, Question((film,)))
+    weights, space = Question((film,)).block_weights(), recommender.space
+    vector = space.scale(asked.evidence.vector, shares_of(space, asked.evidence, weights))
+    text = " ".join(asked.evidence.terms[:_SEARCHED_WORDS])
+    return space.condense(vector[np.newaxis])[0], text, FilmFilter().sql(asked.genres, [film])
+
+
+def hybrid_query(store, vector: np.ndarray, text: str, where: str) -> None:
+    """LanceDB's own query by vector and words, by the same indexes, with the same filter."""
+    from movrec.store import RESULT_COLUMNS
+
+    query = store.table.search(
+        query_type="hybrid",
+        vector_column_name=store.searched_column,
+        fts_columns=store.text_columns,
+    )
+    query = query.vector(vector).text(text).distance_type("dot").where(where, prefilter=True)
+    if not store.index.exact:
+        query = query.nprobes(store.index.nprobes["balanced"])
+    query.select(RESULT_COLUMNS).limit(10).to_arrow()
 
 
 def measure_tutorial(recommender, ids: list[int]) -> dict[str, float]:
@@ -356,7 +380,7 @@ GROWTH = {
     "with filters": (lambda found: found["filtered"]["median_ms"], "ms"),
     "with filters, 95 %": (lambda found: found["filtered"]["p95_ms"], "ms"),
     "recall@10": (lambda found: found["recall_at_10"], ""),
-    "bare LanceDB": (lambda found: found["bare_lancedb"]["median_ms"], "ms"),
+    "LanceDB's own hybrid query": (lambda found: found["bare_lancedb"]["median_ms"], "ms"),
     "NumPy": (lambda found: found["numpy"]["median_ms"], "ms"),
     "the published tutorial's call": (lambda found: found["tutorial"]["median_ms"], "ms"),
 }
@@ -399,7 +423,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
         "a plot": "#009E73",
         "a film": "#CC79A7",
         "with filters": "#56B4E9",
-        "bare LanceDB": "#767676",
+        "LanceDB's own hybrid query": "#767676",
         "the published tutorial's call": "#D55E00",
     }
     figure, axes = plt.subplots(figsize=(7.5, 4.6), layout="constrained", dpi=110)
