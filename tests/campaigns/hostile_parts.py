@@ -29,10 +29,14 @@ from safetensors.numpy import save_file
 from small import asked, build, change_part, is_one_sentence, with_fitting_checksums
 
 from movrec import QueryError, Recommender
+from movrec.workings import compared
 from movrec.workings.key_tables import map_arrays
 
 PARTS = ("embedder", "classifier", "space", "terms", "words", "reader")
-TITLES = "titles"  # no part, but a file of arrays beside the film table
+BESIDE = {
+    "titles": "_titles",
+    "vectors": "_vectors",
+}  # no parts, but files of arrays beside the table
 DEEP = json.loads("[" * 400 + "]" * 400)
 VALUES = [
     None, -1, 0, 1, True, float("inf"), float("nan"), -1e308, 10**12, 10**30, "", "x", "\x1b[31mred", "é" * 3,
@@ -132,17 +136,24 @@ def changes(base):
         change_part(base / part, lambda d, a, kept=kept: kept.update(d=copy.deepcopy(d), a=dict(a)))
         for label, change in [*description_changes(kept["d"]), *array_changes(kept["a"])]:
             yield part, label, change
-    said, arrays = map_arrays(title_file(base))
-    for label, change in [
-        *description_changes(said),
-        *array_changes(arrays),
-        *byte_changes(arrays),
-    ]:
-        yield TITLES, label, change
+    for part in BESIDE:
+        said, arrays = map_arrays(file_beside(base, part))
+        for label, change in [
+            *description_changes(said),
+            *array_changes(arrays),
+            *byte_changes(arrays),
+        ]:
+            yield part, label, change
 
 
-def title_file(folder):
-    return next((folder / "films.lance" / "_titles").glob("*.safetensors"))
+def file_beside(folder, part):
+    return next((folder / "films.lance" / BESIDE[part]).glob("*.safetensors"))
+
+
+def build_with_all(folder):
+    """Build a model whose films are too many to be kept in memory, as it were."""
+    compared.MOST_BYTES = 0
+    build(folder)
 
 
 def byte_changes(arrays):
@@ -153,16 +164,13 @@ def byte_changes(arrays):
         yield f"{name} backwards", lambda d, a, n=name: a.update({n: a[n][::-1].copy()})
 
 
-def change_titles(folder, change):
-    said, arrays = map_arrays(title_file(folder))
+def change_beside(folder, part, change):
+    file = file_beside(folder, part)
+    said, arrays = map_arrays(file)
     arrays = {name: array.copy() for name, array in arrays.items()}
     change(said, arrays)
     said = {str(name): str(text) for name, text in said.items()}
-    save_file(
-        {name: np.ascontiguousarray(array) for name, array in arrays.items()},
-        title_file(folder),
-        said,
-    )
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, file, said)
 
 
 def asked_for_titles(recommender):
@@ -185,7 +193,7 @@ def too_long(*_):
 def what_comes_of(folder, part):
     signal.alarm(20)
     try:
-        (asked_for_titles if part == TITLES else asked)(Recommender.open(folder))
+        (asked_for_titles if part == "titles" else asked)(Recommender.open(folder))
         return "answered", ""
     except TooLong:
         return "FAULT", "more than 20 seconds"
@@ -200,7 +208,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="try one change of so many")
     sizes.add_sizes(parser, "changes")
-    parser.add_argument("--part", choices=[*PARTS, TITLES])
+    parser.add_argument("--part", choices=[*PARTS, *BESIDE])
     options = parser.parse_args()
     sizes.begin(options)
     every = max(options.every, round(1 / options.share))
@@ -209,7 +217,7 @@ def main():
     tally, started = collections.Counter(), time.monotonic()
     with tempfile.TemporaryDirectory() as home:
         base, tried = Path(home) / "base", Path(home) / "tried"
-        build(base)
+        build_with_all(base)
         asked(Recommender.open(base))  # everything is imported by now
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         resource.setrlimit(resource.RLIMIT_AS, (used + 12 * 2**30, resource.RLIM_INFINITY))
@@ -219,8 +227,8 @@ def main():
             shutil.rmtree(tried, ignore_errors=True)
             shutil.copytree(base, tried)
             try:
-                if part == TITLES:
-                    change_titles(tried, change)
+                if part in BESIDE:
+                    change_beside(tried, part, change)
                 else:
                     change_part(tried / part, change)
             except (ValueError, TypeError, KeyError, SafetensorError):
