@@ -468,7 +468,7 @@ def _demo(
 # %% ../nbs/09_cli.ipynb #fb209aff
 @app.command(
     "app",
-    help="Show the search box as a web page (needs the extra app).",
+    help="Show the search box as a web page (needs the extra app, or room for many visitors).",
     epilog="Example: movrec app --port 8900",
 )
 def _app(
@@ -477,49 +477,28 @@ def _app(
     host: typed.Host = "localhost",
     token: typed.Token = None,
     names: typed.PageNames = None,
-    visitors: typed.Visitors = 6,
+    server: typed.PageServer = None,
+    visitors: typed.Visitors = None,
     no_browser: typed.NoPage = False,
     quiet: typed.Quiet = False,
 ) -> None:
     from movrec.recommend import Recommender
-    from movrec.workings.serve import check_page, page_address, serve, token_for
+    from movrec.workings import room, serve
 
-    port = check_page(host, port)
-    if Path(model).expanduser().exists():
-        Recommender.open(model)  # a damaged model is told here, not in the page
-    else:
+    in_room = server == "solara" or (server is None and not room.what_the_room_lacks())
+    (room.check_room if in_room else serve.check_voila)()
+    port = serve.check_page(host, port)
+    if not Path(model).expanduser().exists():
         say(f"There is no model in {model} yet: one of the sample catalogue is built first.")
         read_and_build(None, model, quiet, make_console())
-    token = token_for(host, token)
-    say(f"The search box is at {page_address(host, port, token)} (Ctrl-C ends it).")
-    who: dict[str, Any] = {"token": token, "names": names or [], "most_visitors": visitors}
-    raise typer.Exit(serve(model, host=host, port=port, open_browser=not no_browser, **who))
-
-
-@app.command(
-    "lab",
-    help="Copy the notebooks to a folder of yours and open JupyterLab there (needs the extra lab).",
-    epilog="Example: movrec lab my-notebooks",
-)
-def _lab(
-    folder: typed.LabFolder = "movrec-notebooks",
-    force: typed.Force = False,
-    copy_only: typed.CopyOnly = False,
-    port: typed.LabPort = None,
-    no_browser: typed.NoLab = False,
-) -> None:
-    from movrec.workings.lab import check_jupyterlab, copy_lessons, lesson_files, run_jupyterlab
-
-    if not copy_only:
-        check_jupyterlab()
-    target = Path(folder).expanduser()
-    files = lesson_files()
-    left = copy_lessons(files, target, force)
-    print_path(f"The notebooks are in {folder}.")
-    if left:
-        names = ", ".join(left)
-        say(f"Left as they are, because they have changed: {names} (--force writes them anew).")
-    if copy_only:
-        return
-    say("JupyterLab opens there (Ctrl-C ends it).")
-    raise typer.Exit(run_jupyterlab(target, min(files), port, not no_browser))
+    recommender = Recommender.open(model)  # a damaged model is told here, not in the page
+    token = serve.token_for(host, token)
+    most = visitors or (room.MOST_IN_A_ROOM if in_room else serve.MOST_VISITORS)
+    kind = "one process for all" if in_room else "a process for each"
+    say(f"The search box is at {serve.page_address(host, port, token)} (Ctrl-C ends it).")
+    say(f"It has room for {most} visitors, {kind}.")
+    who: dict[str, Any] = {"token": token, "names": names or [], "most_visitors": most}
+    who |= {"host": host, "port": port, "open_browser": not no_browser}
+    if in_room:
+        raise typer.Exit(room.serve_room(recommender, **who))
+    raise typer.Exit(serve.serve(model, **who))

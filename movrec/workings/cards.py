@@ -28,7 +28,7 @@ from movrec.workings.faces import (
     stars_html,
     tile_html,
 )
-from .serve import PAGE_MODEL
+from .serve import PAGE_LOG, PAGE_MODEL
 
 # %% auto #0
 __all__ = ['as_text', 'film_name', 'style_html', 'overview_html', 'similarity_bar_html', 'why_html', 'money_in_words',
@@ -368,11 +368,11 @@ def status_html(text: str, more: Sequence[str] = (), *, busy: bool = False) -> s
     return f'<div class="movrec-status" role="status">{circle}{as_text(text)}{items}</div>'
 
 # %% ../../nbs/workings/10_cards.ipynb #page-box-code
-def _log_beside() -> None:
+def _log_to(file: str) -> None:
     """Have errors written into a file of the folder that the server of a page has for itself."""
     known = {getattr(handler, "baseFilename", None) for handler in logger.handlers}
-    if os.path.abspath("errors.log") not in known:
-        logger.addHandler(logging.FileHandler("errors.log", encoding="utf-8", delay=True))
+    if os.path.abspath(file) not in known:
+        logger.addHandler(logging.FileHandler(file, encoding="utf-8", delay=True))
 
 
 def page_box(make: Callable[[], widgets.Widget]) -> widgets.Widget:
@@ -393,8 +393,8 @@ def page_box(make: Callable[[], widgets.Widget]) -> widgets.Widget:
     >>> page_box(lambda: 1 / 0).value
     '<div class="movrec-error" role="alert">The films of this page cannot be shown just now: ...
     """
-    if PAGE_MODEL in os.environ:
-        _log_beside()
+    if PAGE_LOG in os.environ:
+        _log_to(os.environ[PAGE_LOG])
     try:
         return make()
     except Exception as error:

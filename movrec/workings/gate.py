@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 # %% auto #0
-__all__ = ['LOOPBACK', 'COOKIE', 'is_loopback', 'name_in', 'Reply', 'Gate']
+__all__ = ['LOOPBACK', 'GUESS_SECONDS', 'MOST_GUESSES', 'HEADERS', 'COOKIE', 'is_loopback', 'name_in', 'Reply', 'Gate']
 
 # %% ../../nbs/workings/09_gate.ipynb #gate-names-code
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -57,6 +57,15 @@ def _is_address(name: str) -> bool:
     return True
 
 # %% ../../nbs/workings/09_gate.ipynb #gate-reply-code
+GUESS_SECONDS = 1.0  # that a guess of the word takes
+MOST_GUESSES = 5  # at one time
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
 @dataclass(frozen=True)
 class Reply:
     """What the gate answers in place of the page.

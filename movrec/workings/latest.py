@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,7 @@ class LatestOnly:
     -----
     Everything but the work itself happens on the event loop's thread, so no lock is needed.
     Without a running event loop, in a plain script, a request is answered before `request` returns.
+    A thread ends with its work: a box that nobody needs any more leaves none behind.
 
     Examples
     --------
@@ -48,7 +50,7 @@ class LatestOnly:
         self.delay = delay
         self._newest: _Request | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="movrec-search-box")
+        self._one_at_a_time = threading.Lock()
 
     def request(
         self,
@@ -99,7 +101,7 @@ class LatestOnly:
         """
         with contextlib.suppress(RuntimeError):
             asyncio.get_running_loop()
-            self._pool.submit(work)
+            self._in_thread(work)
 
     def cancel(self) -> None:
         """Let no open request show anything any more."""
@@ -114,10 +116,9 @@ class LatestOnly:
         await asyncio.sleep(delay)
         if request is not self._newest:
             return
-        loop = asyncio.get_running_loop()
-        # One thread, one search after the other: what was overtaken while it stood in line is skipped.
-        search = loop.run_in_executor(
-            self._pool, lambda: request.work() if request is self._newest else None
+        # One search after the other: what was overtaken while it stood in line is skipped.
+        search = asyncio.wrap_future(
+            self._in_thread(lambda: request.work() if request is self._newest else None)
         )
         done, _ = await asyncio.wait({search}, timeout=0.2)
         if not done and request.waiting is not None and request is self._newest:
@@ -126,3 +127,14 @@ class LatestOnly:
         if request is self._newest:
             self._newest = None
             request.show(result)
+
+    def _in_thread(self, work: Callable[[], Any]) -> Future[Any]:
+        def one_at_a_time() -> Any:
+            with self._one_at_a_time:
+                return work()
+
+        pool = ThreadPoolExecutor(1, thread_name_prefix="movrec-search-box")
+        try:
+            return pool.submit(one_at_a_time)
+        finally:
+            pool.shutdown(wait=False)

@@ -8,9 +8,9 @@ __all__ = ['DEFAULT_MODEL', 'MODEL_VARIABLE', 'TOKEN_VARIABLE', 'Model', 'Out', 
            'WeightsText', 'SearchedWords', 'GenreText', 'GenreTitle', 'Genres', 'ExcludedGenres', 'Years', 'Language',
            'MinVotes', 'Least', 'SortBy', 'MatchGenres', 'Not', 'Diverse', 'Catalogue', 'Resume', 'TrainSize', 'Jobs',
            'NewFilms', 'OutputFile', 'Ratings', 'Links', 'Keywords', 'DownloadFolder', 'Reuse', 'HERE', 'RayAddress',
-           'PagePort', 'Host', 'Token', 'PageNames', 'Visitors', 'NoPage', 'LabFolder', 'Force', 'CopyOnly', 'LabPort',
-           'NoLab', 'with_number', 'DiverseCommand', 'RayCommand', 'check_without_ray', 'model_option', 'own_name',
-           'next_commands']
+           'PagePort', 'Host', 'Token', 'PageNames', 'PageServer', 'Visitors', 'NoPage', 'LabFolder', 'Force',
+           'CopyOnly', 'LabPort', 'NoLab', 'with_number', 'DiverseCommand', 'RayCommand', 'check_without_ray',
+           'model_option', 'own_name', 'next_commands']
 
 # %% ../../nbs/workings/09_options.ipynb #options-imports
 import os
@@ -19,7 +19,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -376,10 +376,21 @@ PageNames = Annotated[
         "--name", metavar="NAME", help="Another name that the page is called by; may be repeated."
     ),
 ]
-Visitors = Annotated[
-    int,
+PageServer = Annotated[
+    Literal["solara", "voila"] | None,
     typer.Option(
-        "--visitors", metavar="N", min=1, max=1000, help="How many at a time, at some 460 MB each."
+        "--server",
+        help="One process for all (solara, the extra room) or one for each (voila); default: solara where it is.",
+    ),
+]
+Visitors = Annotated[
+    int | None,
+    typer.Option(
+        "--visitors",
+        metavar="N",
+        min=1,
+        max=1000,
+        help="How many at a time; default: 30 with solara, 6 with voila, at some 460 MB each.",
     ),
 ]
 NoPage = Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")]

@@ -17,14 +17,10 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
-from .gate import COOKIE, Gate, Reply
+from .gate import COOKIE, GUESS_SECONDS, HEADERS, MOST_GUESSES, Gate, Reply
 from .processes import end_with_the_command
 
 # %% ../../nbs/workings/09_page.ipynb #page-door-code
-_WAIT = 1.0  # seconds that a guess of the word takes
-_GUESSES = 5  # at one time
-
-
 class Doorkeeper:
     """Lets requests through to an application, or answers them.
 
@@ -59,7 +55,7 @@ class Doorkeeper:
         reply = self.gate.reply(request)
         if reply is None and request.path == "/" and self.is_full():
             reply = Reply(503, self.full)
-        if reply is not None and reply.wait and self.guesses >= _GUESSES:
+        if reply is not None and reply.wait and self.guesses >= MOST_GUESSES:
             reply = Reply(429, "Too many have guessed at a time: try again later.")
         if reply is None:
             return self._find(request, **kwargs)
@@ -79,12 +75,12 @@ def _handler() -> type:
             if self.reply.wait:
                 self.doorkeeper.guesses += 1
                 try:
-                    await asyncio.sleep(_WAIT)
+                    await asyncio.sleep(GUESS_SECONDS)
                 finally:
                     self.doorkeeper.guesses -= 1
             self.set_status(self.reply.status)
-            for name in ("Content-Security-Policy", "Referrer-Policy", "Cache-Control"):
-                self.set_header(name, _HEADERS[name])
+            for name, value in HEADERS.items():
+                self.set_header(name, value)
             if self.reply.cookie:
                 self.set_cookie(COOKIE, self.reply.cookie, httponly=True, samesite="Strict")
             self.finish(self.reply.html())
@@ -93,13 +89,6 @@ def _handler() -> type:
             """Nothing is changed here."""
 
     return Answer
-
-
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 
 # %% ../../nbs/workings/09_page.ipynb #page-limit-code
 def _pass_on(log: Path) -> None:
