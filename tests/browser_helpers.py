@@ -161,7 +161,7 @@ def voila_page(model, log, *, cwd):
         "import sys; from movrec.cli import main; sys.exit(main())",
         *command[3:],
     ]
-    command += ["--port", str(port), "--token", token]
+    command += ["--port", str(port), "--token", token, "--server", "voila"]
     with server(command, f"http://localhost:{port}/voila/static/none?token={token}", log, cwd=cwd):
         yield f"http://localhost:{port}/?token={token}"
 

@@ -164,6 +164,7 @@ def test_no_visitor_reads_a_traceback_or_a_path(monkeypatch, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MOVREC_PAGE_MODEL", "model")
+    monkeypatch.setenv("MOVREC_PAGE_LOG", str(tmp_path / "errors.log"))
     handlers = list(logger.handlers)
     try:
         shown = page_box(lambda: 1 / 0).value + error_html(KeyError("/somebody/secret"))
@@ -218,7 +219,7 @@ def page(small_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     port = check_page("localhost", 0)
     command = [*START, "app", "--model", str(small_model), "--no-browser", "--port", str(port)]
-    command += ["--visitors", "2"]
+    command += ["--visitors", "2", "--server", "voila"]
     address = f"http://localhost:{port}/"
     word = {"MOVREC_TOKEN": TOKEN}
     with server(command, address, folder / "log", cwd=folder, extra_environment=word) as process:
@@ -343,6 +344,8 @@ def test_a_page_leaves_nothing_behind_whatever_ends_it(small_model, tmp_path, nu
         "--model",
         str(small_model),
         "--no-browser",
+        "--server",
+        "voila",
         "--host",
         "::1",
         "--port",

@@ -67,7 +67,7 @@ def test_a_chosen_word_is_in_no_command_line(small_model, capsys, monkeypatch, h
         return 0
 
     monkeypatch.setattr("movrec.workings.serve.run_server", run_server)
-    command = ["app", "--model", str(small_model), "--port", "0"]
+    command = ["app", "--model", str(small_model), "--port", "0", "--server", "voila"]
     if how == "variable":
         monkeypatch.setenv("MOVREC_TOKEN", "my secret")
     else:
@@ -168,7 +168,16 @@ def test_the_page_ends_with_the_command_that_was_started_in_the_background(
 ):
     pytest.importorskip("voila")
     port, log = free_port(), tmp_path / "log"
-    command = [*IN_BACKGROUND, *START, "app", "--model", str(small_model), "--no-browser"]
+    command = [
+        *IN_BACKGROUND,
+        *START,
+        "app",
+        "--model",
+        str(small_model),
+        "--no-browser",
+        "--server",
+        "voila",
+    ]
     address = f"http://localhost:{port}/voila/static/none"
     with server([*command, "--port", str(port)], address, log, cwd=tmp_path) as process:
         process.send_signal(number)

@@ -187,6 +187,7 @@ PURPOSES = {
     CORE: "build, open, ask",
     "lab": "the lessons in JupyterLab",
     "app": "the search box as a page",
+    "room": "the page for many visitors at a time",
     "kaggle": "movrec download",
     "excel": "spreadsheets",
     "web": "files at an address",

@@ -10,6 +10,7 @@ import gzip
 import importlib
 import os
 import re
+import tempfile
 import threading
 import time
 import webbrowser
@@ -69,12 +70,16 @@ def check_room() -> None:
 @contextlib.contextmanager
 def _environment() -> Iterator[None]:
     """Set what Solara and the page find in the environment, and nothing that somebody else has set."""
-    before = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("SOLARA_")}
-    os.environ.update(_SETTINGS)
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith("SOLARA_"):
+            del os.environ[name]
+    # IPython makes a folder where it finds none.
+    os.environ.update(_SETTINGS, IPYTHONDIR=tempfile.gettempdir())
     try:
         yield
     finally:
-        for name in _SETTINGS:
+        for name in (*_SETTINGS, "IPYTHONDIR"):
             os.environ.pop(name, None)
         os.environ.update(before)
 
@@ -85,6 +90,7 @@ _SETTINGS = {
     "SOLARA_TELEMETRY_MIXPANEL_ENABLE": "False",  # and tells nobody
     "SOLARA_THEME_TITLE": "movrec",
     "SOLARA_THEME_SHOW_BANNER": "False",
+    "SOLARA_THEME_LOADER": "plain",
     "SOLARA_KERNEL_CULL_TIMEOUT": "20s",  # of somebody whose browser has gone without a word
     "SOLARA_ROOT_PATH": "",
 }
@@ -196,10 +202,10 @@ def _page_html() -> str:
     """Return the page, which is the same for everybody: what they see comes through the websocket."""
     from solara.server import server
 
+    library: Any = server
     names = [f"{name}/extension" for name in _EXTENSIONS]
-    server.get_nbextensions = lambda: (names, dict.fromkeys(names, metadata.version("ipyvuetify")))
-    page = server.read_root("/", "")
-    assert page is not None
+    library.get_nbextensions = lambda: (names, dict.fromkeys(names, metadata.version("ipyvuetify")))
+    page: str = library.read_root("/", "")
     for pattern, better in _BETTER:
         page = re.sub(pattern, better, page, count=1)
     return page
@@ -236,8 +242,9 @@ def room_application(make: Callable[[str], Any], gate: Gate, most_visitors: int)
     --------
     >>> room_application(lambda address: None, Gate("localhost"), 30)  # doctest: +SKIP
     """
+    _make_shell()
     with _environment():
-        from solara.server import app, kernel_context, settings
+        from solara.server import app, kernel_context, settings, shell
         from solara.server.starlette import kernel_connection
     from anyio import to_thread
     from starlette.applications import Starlette
@@ -246,7 +253,10 @@ def room_application(make: Callable[[str], Any], gate: Gate, most_visitors: int)
 
     contexts: Any = kernel_context.contexts
     settings.main.root_path = ""  # not what a header says
-    app.apps["__default__"] = _Application(make)
+    apps: Any = app.apps
+    apps["__default__"] = _Application(make)
+    for name in ("init_ipython_dir", "init_profile_dir"):  # nobody types here: no folder for it
+        setattr(shell.SolaraInteractiveShell, name, lambda self, folder: None)
     page = _page_html()
 
     async def view(request: Any) -> Response:
@@ -279,6 +289,23 @@ def room_application(make: Callable[[str], Any], gate: Gate, most_visitors: int)
         "X-Content-Type-Options": "nosniff",
     }
     return Entrance(Starlette(routes=routes), gate, seats, headers)
+
+
+def _make_shell() -> None:
+    """Make IPython's shell before Solara does: nobody types here, and it needs no folder and no history."""
+    from IPython.core.history import HistoryManager
+    from IPython.core.interactiveshell import InteractiveShell
+
+    class Shell(InteractiveShell):
+        def init_ipython_dir(self, ipython_dir: Any) -> None: ...
+
+        def init_profile_dir(self, profile_dir: Any) -> None: ...
+
+        def init_history(self) -> None:
+            self.history_manager = HistoryManager(shell=self, enabled=False, hist_file=":memory:")
+
+    if not InteractiveShell.initialized():
+        Shell.instance()
 
 # %% ../../nbs/workings/09_room.ipynb #room-run-code
 MOST_IN_A_ROOM = 30
