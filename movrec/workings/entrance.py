@@ -208,7 +208,7 @@ class Pace:
         self._moment = now
         return max(0.0, (self._used - self.credit) / self.rate)
 
-# %% ../../nbs/workings/09_entrance.ipynb #entrance-entrance-code
+# %% ../../nbs/workings/09_entrance.ipynb #entrance-parts-code
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -218,6 +218,52 @@ _SOCKET = re.compile(r"/jupyter/api/kernels/([\w-]{1,64})/channels", re.ASCII)
 _PATIENCE = 5.0  # seconds in which somebody may still leave
 
 
+def _encoded(headers: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), str(value).encode()) for name, value in headers.items()]
+
+
+async def _refuse(receive: Receive, send: Send) -> None:
+    """Answer a websocket with 403."""
+    await receive()
+    await send({"type": "websocket.close", "code": 1008})
+
+
+async def _say(reply: Reply, is_head: bool, send: Send) -> None:
+    """Answer a request in place of the application."""
+    body = reply.html().encode()
+    said = {**HEADERS, "Content-Type": "text/html; charset=utf-8", "Content-Length": len(body)}
+    if reply.cookie:
+        said["Set-Cookie"] = f"{COOKIE}={reply.cookie}; HttpOnly; Path=/; SameSite=Strict"
+    start = {"type": "http.response.start", "status": reply.status, "headers": _encoded(said)}
+    await send(start)
+    await send({"type": "http.response.body", "body": b"" if is_head else body})
+
+
+def _welcome(receive: Receive) -> Receive:
+    """Return what hears only what is welcome, and no faster than hands are."""
+    pace = Pace()
+
+    async def received() -> Message:
+        while True:
+            message = await receive()
+            if message["type"] != "websocket.receive":
+                return message
+            await asyncio.sleep(pace.delay(time.monotonic()))
+            if is_welcome(message.get("text") or message.get("bytes") or b""):
+                return message
+
+    return received
+
+
+def _with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *headers]}
+        await send(message)
+
+    return sent
+
+# %% ../../nbs/workings/09_entrance.ipynb #entrance-entrance-code
 class Entrance:
     """Stands before an ASGI application.
 
@@ -261,7 +307,7 @@ class Entrance:
         elif scope["type"] == "websocket":
             await self._connect(scope, receive, send)
         else:
-            await self.application(scope, receive, self._with_headers(send))
+            await self.application(scope, receive, _with_headers(send, self._headers))
 
     def _full(self) -> str:
         number = self.seats.most
@@ -279,14 +325,7 @@ class Entrance:
         if scope["type"] == "websocket":
             await _refuse(receive, send)
             return
-        body = reply.html().encode()
-        said = {**HEADERS, "Content-Type": "text/html; charset=utf-8", "Content-Length": len(body)}
-        if reply.cookie:
-            said["Set-Cookie"] = f"{COOKIE}={reply.cookie}; HttpOnly; Path=/; SameSite=Strict"
-        start = {"type": "http.response.start", "status": reply.status, "headers": _encoded(said)}
-        await send(start)
-        is_head = scope.get("method") == "HEAD"
-        await send({"type": "http.response.body", "body": b"" if is_head else body})
+        await _say(reply, scope.get("method") == "HEAD", send)
 
     async def _connect(self, scope: Message, receive: Receive, send: Send) -> None:
         found = _SOCKET.fullmatch(scope["path"])
@@ -298,36 +337,7 @@ class Entrance:
         if not found:
             await _refuse(receive, send)
             return
-        pace = Pace()
-
-        async def received() -> Message:
-            while True:
-                message = await receive()
-                if message["type"] != "websocket.receive":
-                    return message
-                await asyncio.sleep(pace.delay(time.monotonic()))
-                if is_welcome(message.get("text") or message.get("bytes") or b""):
-                    return message
-
         try:
-            await self.application(scope, received, send)
+            await self.application(scope, _welcome(receive), send)
         finally:
             self.seats.leave(found[1])
-
-    def _with_headers(self, send: Send) -> Send:
-        async def sent(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *self._headers]}
-            await send(message)
-
-        return sent
-
-
-def _encoded(headers: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode(), str(value).encode()) for name, value in headers.items()]
-
-
-async def _refuse(receive: Receive, send: Send) -> None:
-    """Answer a websocket with 403."""
-    await receive()
-    await send({"type": "websocket.close", "code": 1008})

@@ -14,16 +14,48 @@ from dataclasses import dataclass
 from typing import Any
 
 # %% auto #0
-__all__ = ['LatestOnly']
+__all__ = ['in_thread', 'LatestOnly']
 
-# %% ../../nbs/workings/10_latest.ipynb #f8b302e5
+# %% ../../nbs/workings/10_latest.ipynb #latest-in-thread
+def in_thread(work: Callable[[], Any], one_at_a_time: threading.Lock) -> Future[Any]:
+    """Do some work in a thread that ends with it.
+
+    Parameters
+    ----------
+    work : callable
+        What to do.
+    one_at_a_time : Lock
+        Is held meanwhile.
+
+    Returns
+    -------
+    Future
+        Of `concurrent.futures`.
+
+    Examples
+    --------
+    >>> in_thread(lambda: 6 * 7, threading.Lock()).result()
+    42
+    """
+
+    def alone() -> Any:
+        with one_at_a_time:
+            return work()
+
+    pool = ThreadPoolExecutor(1, thread_name_prefix="movrec-search-box")
+    try:
+        return pool.submit(alone)
+    finally:
+        pool.shutdown(wait=False)
+
+
 @dataclass(frozen=True, eq=False)
 class _Request:
     work: Callable[[], Any]
     show: Callable[[Any], None]
     waiting: Callable[[], None] | None = None
 
-
+# %% ../../nbs/workings/10_latest.ipynb #f8b302e5
 class LatestOnly:
     """Run requests in a thread, a moment after they were made, and drop what is overtaken.
 
@@ -101,7 +133,7 @@ class LatestOnly:
         """
         with contextlib.suppress(RuntimeError):
             asyncio.get_running_loop()
-            self._in_thread(work)
+            in_thread(work, self._one_at_a_time)
 
     def cancel(self) -> None:
         """Let no open request show anything any more."""
@@ -117,9 +149,8 @@ class LatestOnly:
         if request is not self._newest:
             return
         # One search after the other: what was overtaken while it stood in line is skipped.
-        search = asyncio.wrap_future(
-            self._in_thread(lambda: request.work() if request is self._newest else None)
-        )
+        wanted = lambda: request.work() if request is self._newest else None  # noqa: E731
+        search = asyncio.wrap_future(in_thread(wanted, self._one_at_a_time))
         done, _ = await asyncio.wait({search}, timeout=0.2)
         if not done and request.waiting is not None and request is self._newest:
             request.waiting()
@@ -127,14 +158,3 @@ class LatestOnly:
         if request is self._newest:
             self._newest = None
             request.show(result)
-
-    def _in_thread(self, work: Callable[[], Any]) -> Future[Any]:
-        def one_at_a_time() -> Any:
-            with self._one_at_a_time:
-                return work()
-
-        pool = ThreadPoolExecutor(1, thread_name_prefix="movrec-search-box")
-        try:
-            return pool.submit(one_at_a_time)
-        finally:
-            pool.shutdown(wait=False)
