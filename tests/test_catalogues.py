@@ -1623,6 +1623,56 @@ def test_plots_that_say_who_wrote_them_or_nothing(tmp_path):
     assert report_of(films).dropped["placeholder overview"] == 1
 
 
+def test_a_short_plot_where_the_long_one_is_missing(tmp_path):
+    films = [
+        FILM | {"title": "Salt", "fullplot": "A long plot of a spy.", "plot": "A spy."},
+        FILM | {"title": "Heat", "fullplot": None, "plot": "A thief."},
+        FILM | {"title": "Ferry", "fullplot": "Add a Plot", "plot": "N/A"},
+    ]
+    table = pd.DataFrame(films).drop(columns="overview")
+    table.to_json(tmp_path / "a.json", orient="records")
+    read_films = read(tmp_path / "a.json")
+    assert read_films["overview"].tolist() == ["A long plot of a spy.", "A thief."]
+    assert "1 plot was read from 'plot': 'fullplot' has none there" in report_of(read_films).notices
+
+
+def test_ids_that_are_named_after_a_site(tmp_path):
+    rows = [
+        FILM | {"title": f"Film {n}", "allocine_id": 70 + n, "director_id": 1} for n in range(3)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    assert read(tmp_path / "a.csv")["id"].tolist() == [70, 71, 72]
+    rows[1]["allocine_id"] = 70  # it repeats: then it is none
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    assert read(tmp_path / "a.csv")["id"].tolist() == [1, 2, 3]
+    pd.DataFrame(rows).drop(columns="allocine_id").to_csv(tmp_path / "a.csv", index=False)
+    assert "no column holds ids" in str(report_of(read(tmp_path / "a.csv")))
+
+
+def test_what_says_nothing_is_no_number_that_cannot_be_read(tmp_path):
+    more = {
+        "Metascore": "N/A",
+        "BoxOffice": "N/A",
+        "imdbVotes": "-",
+        "Runtime": "N/A",
+        "Year": "TBA",
+    }
+    rows = [FILM | {"title": f"Film {n}"} | more for n in range(4)]
+    rows[0] |= {
+        "Metascore": "67",
+        "BoxOffice": "$389,813,101",
+        "imdbVotes": "10,51,582",
+        "Runtime": "97 min",
+        "Year": "1995",
+    }
+    table = pd.DataFrame(rows).drop(columns="year")
+    table.to_csv(tmp_path / "a.csv", index=False)
+    films = read(tmp_path / "a.csv")
+    found = films[["critics_score", "revenue", "vote_count", "runtime", "year"]]
+    assert found.iloc[0].tolist() == [67, 389813101, 1051582, 97, 1995]
+    assert found.iloc[1:].isna().all(axis=None) and report_of(films).unreadable.empty
+
+
 def test_a_tar_archive_with_one_table(tmp_path):
     write(tmp_path / "films.csv", "title,plot,genre\nHeat,A thief.,Crime\n")
     write(tmp_path / "more.csv", "title,plot,genre\nSalt,A spy.,War\n")

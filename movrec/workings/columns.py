@@ -31,7 +31,7 @@ def squeeze(name: object) -> str:
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-elsewhere-code
 _ELSEWHERE = """
-title: filme titulodofilme nomedofilme nomedelfilm filmtitel filmnaam filmnamn elokuvannimi tytulpolski nomefilm titulofilm
+title: 名字 filme titulodofilme nomedofilme nomedelfilm filmtitel filmnaam filmnamn elokuvannimi tytulpolski nomefilm titulofilm
     影片名称 影片名 电影 剧名 影名 影片 電影名稱 片名中文 映画名 映画タイトル 邦題 作品タイトル 영화제목 영화이름 названиефильма наименование
     русскоеназвание اسمالفيلم اسم عنوانالفيلم चलचित्र
 year: anodelancamento anolancamento datadelancamento datalancamento fechaestreno fechadeestreno estreno datadiuscita annodiuscita
@@ -50,7 +50,7 @@ original_title: titreoriginal titulooriginal tituloriginal titolooriginale origi
 language: originallanguages sprachen langueoriginale lingua jezyk dil taal sprak 语种 言語 언어 языкоригинала اللغة
 runtime: dauer spieldauer czastrwania delka langd speltid speelduur movieruntime totaltime lengthinminutes 时长 片長 放映时间 再生時間
     上映时长 러닝타임 время продолжительность хронометраж المدة مدةالفيلم
-vote_average: notepresse notespectateurs note notaimdb noteimdb voto votomedio mediavoti mediadevotos calificacion puntuacion valoracion puan
+vote_average: notespectateurs notepresse note notaimdb noteimdb voto votomedio mediavoti mediadevotos calificacion puntuacion valoracion puan
     imdbpuani ocena oceny hodnoceni wertung imdbwertung betyg arvosana beoordeling waardering оценка рейтингкинопоиска рейтингкп рейтингимдб рейтингimdb
     豆瓣评分 得分 评分值 評点 評価点 별점 관람객평점 네티즌평점 تقييم
 vote_count: stimmen anzahlstimmen anzahlbewertungen bewertungen nbnotes nbvotes nombredevotes nombrevotes numerodevotos numvotos numerovoti voti
@@ -86,7 +86,7 @@ title: title movietitle seriestitle filmtitle primarytitle titleenglish englisht
     作品名 제목 영화명 العنوان
 year: year releaseyear startyear releasedyear yearofrelease yearreleased productionyear movieyear
     filmyear titleyear yearx releasedate datepublished releasedat originalreleasedate aired originallyavailableat originallyavailable publicationdate
-    premiered premieredate released date datex firstairdate theatricalrelease release yr launchdate jahr erscheinungsjahr annee
+    premiered premieredate released date datex firstairdate theatricalrelease release yr launchdate jahr erscheinungsjahr anneeproduction anneedeproduction annee
     datedesortie moviereleasedate releasedatetheaters ano anno god rok jaar yil yıl 年份 年 上映年份 上映日期 год 年度 公開年 製作年 公開日
     ar aar vuosi tahun nam leto वर्ष ปี سال рік έτος שנה
     연도 개봉일 السنة
@@ -339,8 +339,23 @@ def key_columns(names: Sequence[str]) -> list[str]:
     return [name for name in names if plain[name].endswith("id") or plain[name] in _KEYS]
 
 
+_OF_OTHERS = re.compile(
+    r"(?i)(user|person|people|actor|cast|director|writer|author|genre|category|categorie|company|studio|producer|"
+    r"production|country|language|lang|collection|franchise|critic|review|poster|video|trailer|youtube|backdrop|image|parent|"
+    r"session|channel|network|account|owner|oclc|playlist|label|rating|certificate|city|cinema|role|award)"
+)
+
+
+_AN_ID = re.compile(r"(?:(?:^|[\W_])id|[a-z]I[dD])$")
+
+
+def _is_own(name: str) -> bool:
+    """Whether an id is that of the film, as far as its name tells: ``allocine_id``, not ``director_id``."""
+    return bool(_AN_ID.search(name)) and not _OF_OTHERS.search(name)
+
+
 def spare_columns(names: Sequence[str], found: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return what else may hold a column that is not required, if the one that was found holds none.
+    """Return what else may hold a column, if the one that was found holds nothing: but for ids, titles and genres.
 
     Parameters
     ----------
@@ -363,7 +378,7 @@ def spare_columns(names: Sequence[str], found: Mapping[str, str]) -> dict[str, t
     spare = {
         column: tuple(free[name] for name in USUAL_NAMES[column] if name in free)
         for column in found
-        if column not in ("id", *REQUIRED_COLUMNS)
+        if column not in ("id", "title", "genres")
     }
     return {column: others for column, others in spare.items() if others}
 
@@ -392,6 +407,10 @@ def match_columns(names: Sequence[str], given: Mapping[str, str] | None = None) 
     """
     found = places_of(names, USUAL_NAMES, given, shared=("imdb_id", "directors", "cast"))
     found |= _nearly_called(names, found)
+    if "id" not in found:
+        taken = set(found.values())
+        ids = [name for name in key_columns(names) if name not in taken and _is_own(name)]
+        found |= {"id": ids[0]} if ids else {}
     return {column: found[column] for column in USUAL_NAMES if column in found}
 
 # %% ../../nbs/workings/01_columns.ipynb #columns-given-code

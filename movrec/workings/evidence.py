@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from .cells import UNREADABLE, Unreadable
-from .columns import REQUIRED_COLUMNS, squeeze
+from .cells import UNREADABLE, Unreadable, is_placeholder
+from .columns import REQUIRED_COLUMNS, USUAL_NAMES, squeeze
 from .core import clean_text, is_missing, shorten
 from .further_cells import keywords_by
 from .genre_cells import GenreReader, is_known_genre, unify_spellings
@@ -21,8 +21,8 @@ from .scripts import WITHOUT_BLANKS
 from .segments import SEGMENTERS, is_installed, script_language
 
 # %% auto #0
-__all__ = ['number_films', 'move_years', 'leave_out_columns', 'to_ten', 'to_minutes', 'join_rows', 'odd_things', 'ParsedFilms',
-           'parse_films']
+__all__ = ['number_films', 'fill_overviews', 'move_years', 'leave_out_columns', 'to_ten', 'to_minutes', 'join_rows', 'odd_things',
+           'ParsedFilms', 'parse_films']
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-ids-code
 _WEAK_IDS = (
@@ -83,7 +83,8 @@ def number_films(
     name = layout.name_of("id", cells.columns)
     given = cells[name][table["id"].notna()].map(str)
     repeated = given.duplicated().mean() if len(given) else 0
-    if repeated > (0 if squeeze(name) in _WEAK_IDS else 0.5) and name not in KAGGLE.columns["id"]:
+    is_weak = squeeze(name) in _WEAK_IDS or squeeze(name) not in USUAL_NAMES["id"]
+    if repeated > (0 if is_weak else 0.5) and name not in KAGGLE.columns["id"]:
         notice = f"{name!r} repeats, so the films are numbered by their rows"
         return table.assign(id=rows), notice, True
     unreadable = sum(value is UNREADABLE for value in table["id"])
@@ -109,6 +110,39 @@ def number_films(
         f"the ids ({name}) are text such as {shorten(first, 20)!r}: films are numbered {how}, source_id keeps them",
         by_rows,
     )
+
+# %% ../../nbs/workings/01_evidence.ipynb #evidence-plots-code
+def fill_overviews(
+    cells: pd.DataFrame, table: pd.DataFrame, layout: Layout
+) -> tuple[pd.DataFrame, str | None]:
+    """Return films with the plot of another column where the first one has none, and what to say of it.
+
+    Examples
+    --------
+    >>> cells = pd.DataFrame({"fullplot": ["A thief meets a detective.", None], "plot": ["A thief.", "A spy."]})
+    >>> layout = Layout({"overview": ("fullplot", "plot")}, KAGGLE.parsers)
+    >>> films, notice = fill_overviews(cells, layout.parse(cells), layout)
+    >>> films["overview"].tolist()
+    ['A thief meets a detective.', 'A spy.']
+    >>> notice
+    "1 plot was read from 'plot': 'fullplot' has none there"
+    """
+    first, *others = [name for name in layout.columns.get("overview", ()) if name in cells] or [""]
+    said = []
+    for name in others:
+        plots = table["overview"]
+        empty = [plot is None or is_placeholder(plot) for plot in plots]
+        if not any(empty):
+            break
+        parse = layout.parser_of("overview", name)
+        more = [parse(cell) if none else None for cell, none in zip(cells[name], empty)]
+        n_more = sum(isinstance(plot, str) and not is_placeholder(plot) for plot in more)
+        if n_more:
+            filled = [new or plot for new, plot in zip(more, plots)]
+            table = table.assign(overview=pd.Series(filled, index=table.index, dtype=object))
+            told = "1 plot was" if n_more == 1 else f"{n_more:,} plots were"
+            said.append(f"{told} read from {name!r}: {first!r} has none there")
+    return table, "; ".join(said) or None
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-titles-code
 _YEAR_AT_END = re.compile(
@@ -386,7 +420,7 @@ def parse_films(cells: pd.DataFrame, layout: Layout) -> ParsedFilms:
     companies = layout.tell_tale
     if companies in cells and not _has_lists(cells[companies]):
         layout = replace(layout, tell_tale=None)  # text: "1984" may be a company here
-    table = layout.parse(cells)
+    table, filled = fill_overviews(cells, layout.parse(cells), layout)
     table["genres"] = pd.Series(unify_spellings(table["genres"]), index=table.index, dtype=object)
     table, layout, notices = leave_out_columns(cells, table, layout)
     table, joined = join_rows(table)
@@ -395,6 +429,6 @@ def parse_films(cells: pd.DataFrame, layout: Layout) -> ParsedFilms:
     table, moved = move_years(table)
     table, scaled = to_ten(table)
     table, timed = to_minutes(table)
-    told = (joined, numbered, parted, moved, scaled, timed)
+    told = (filled, joined, numbered, parted, moved, scaled, timed)
     said = [notice for notice in told if notice is not None]
     return ParsedFilms(cells, table, layout, [*said, *notices, *odd_things(table)], by_rows)

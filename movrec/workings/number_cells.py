@@ -15,7 +15,7 @@ from .cells import UNREADABLE, Unreadable
 from .core import is_missing
 
 # %% auto #0
-__all__ = ['with_plain_digits', 'parse_id', 'parse_year', 'parse_number', 'parse_count', 'parse_minutes']
+__all__ = ['with_plain_digits', 'says_nothing', 'parse_id', 'parse_year', 'parse_number', 'parse_count', 'parse_minutes']
 
 # %% ../../nbs/workings/01_number_cells.ipynb #b73e086d
 _INTEGER = re.compile(r"\s*(-?\d{1,18})(?:\.0*)?\s*")
@@ -34,6 +34,22 @@ def with_plain_digits(text: str) -> str:
     return "".join(
         str(unicodedata.decimal(letter)) if letter.isdecimal() else letter for letter in text
     )
+
+
+_NOTHING = frozenset(
+    ("n/a", "na", "nan", "none", "null", "nil", "\\n", "<na>", "-", "–", "—", "--", "?", "tba", "tbd", "unknown", "not available")
+)  # fmt: skip
+
+
+def says_nothing(text: str) -> bool:
+    """Return True for what people write where there is no number.
+
+    Examples
+    --------
+    >>> says_nothing(" N/A"), says_nothing("many")
+    (True, False)
+    """
+    return text.strip().casefold() in _NOTHING
 
 
 def parse_id(cell: object) -> int | Unreadable | None:
@@ -95,13 +111,14 @@ def parse_year(cell: object) -> int | Unreadable | None:
         return _year_of_century(int(match.group(1)))
     if match := _SINCE_1970.fullmatch(text):
         return _year_of_number(int(match.group(1)))
-    return UNREADABLE
+    return None if says_nothing(text) else UNREADABLE
 
 # %% ../../nbs/workings/01_number_cells.ipynb #f2db4b82
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:[,' \u00a0\u2009\u202f]\d{3})+(?:\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d{1,2}|[-+]?0,\d+")
 _POINTS = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _MANY_POINTS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?")
+_LAKHS = re.compile(r"\d{1,2}(?:,\d\d)+,\d{3}(?:\.\d+)?")  # as in India: 10,51,582
 _OUT_OF = re.compile(r"(.*\S)\s*/\s*10")
 _SCALE = {"k": 1e3, "m": 1e6}
 
@@ -113,7 +130,7 @@ def _tidy_number(text: str) -> str:
         text = match.group(1)
     if _MANY_POINTS.fullmatch(text):
         return text.replace(".", "").replace(",", ".")
-    if _THOUSANDS.fullmatch(text):
+    if _THOUSANDS.fullmatch(text) or _LAKHS.fullmatch(text):
         return re.sub(r"[,' \u00a0\u2009\u202f]", "", text)
     return text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text
 
@@ -125,10 +142,10 @@ def parse_number(cell: Any) -> float | Unreadable | None:
     --------
     >>> parse_number("7.7"), parse_number("7,4"), parse_number("1,234"), parse_number("8.5/10")
     (7.7, 7.4, 1234.0, 8.5)
-    >>> parse_number("81%"), parse_number("1.234.567")
-    (81.0, 1234567.0)
-    >>> parse_number(""), parse_number("/poster.jpg")
-    (None, UNREADABLE)
+    >>> parse_number("81%"), parse_number("1.234.567"), parse_number("10,51,582")
+    (81.0, 1234567.0, 1051582.0)
+    >>> parse_number(""), parse_number("N/A"), parse_number("/poster.jpg")
+    (None, None, UNREADABLE)
     """
     if is_missing(cell):
         return None
@@ -140,8 +157,8 @@ def parse_number(cell: Any) -> float | Unreadable | None:
         try:
             number = float(_tidy_number(cell))
         except ValueError:
-            return UNREADABLE
-    return number if math.isfinite(number) else UNREADABLE
+            return None if says_nothing(cell) else UNREADABLE
+    return number if math.isfinite(number) else None if number != number else UNREADABLE
 
 
 def parse_count(cell: object) -> int | Unreadable | None:
