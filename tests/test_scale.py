@@ -305,7 +305,7 @@ def test_a_worker_that_dies_is_survived(two_processes, parts, in_one_go, tmp_pat
     killed = []
 
     def kill_the_first():
-        place = Work(tmp_path / ".model.begun.part").rows
+        place = Work(tmp_path / ".model.begun.part").row_files
         until = time.monotonic() + 300
         while not killed and time.monotonic() < until:
             for said in place.glob("0*.json") if place.is_dir() else ():
@@ -336,7 +336,7 @@ def test_the_cluster_goes_on_with_what_one_process_has_begun(
         build(parts, tmp_path / "model", Counting(most=3))
     written = {
         path.name: path.stat().st_mtime_ns
-        for path in Work(tmp_path / ".model.begun.part").rows.iterdir()
+        for path in Work(tmp_path / ".model.begun.part").row_files.iterdir()
     }
     assert len(written) == 4
     model = on_ray(parts, tmp_path / "model")
