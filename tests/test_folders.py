@@ -31,6 +31,7 @@ from movrec import (
     Recommender,
 )
 from movrec.workings import (
+    build,
     changes,
     compared,
     film_rows,
@@ -1375,6 +1376,34 @@ def test_large_files_are_looked_at_while_the_model_answers(folder, monkeypatch):
     largest.write_bytes(content[:-1])
     with pytest.raises(ModelError, match="bytes instead of"):
         Recommender.open(folder)
+
+
+def of_an_index(folder):
+    return next((folder / "films.lance/_indices").rglob("*tokens.lance"))
+
+
+def test_a_file_of_an_index_that_was_cut_short_fails_the_build(folder, monkeypatch):
+    # LanceDB has been seen to lose the last write of such a file, and to say nothing.
+    before = Recommender.open(folder).films["id"].tolist()
+
+    def cut_short(place, *_):
+        cut = of_an_index(place)
+        cut.write_bytes(cut.read_bytes()[:-5])
+
+    monkeypatch.setattr(build, "write_titles", cut_short)
+    with pytest.raises(ModelError, match="was not written to its end") as caught:
+        small.build(folder, 50, 90, seed=2)
+    assert small.is_one_sentence(caught.value)
+    assert Recommender.open(folder).films["id"].tolist() == before
+    assert os.listdir(folder.parent) == [folder.name]
+
+
+def test_a_table_that_is_damaged_while_it_is_open_is_one_sentence(folder):
+    recommender = Recommender.open(folder)
+    of_an_index(folder).write_bytes(b"no index")
+    with pytest.raises(ModelError, match="cannot be read") as caught:
+        recommender.search("a dog and a detective")
+    assert small.is_one_sentence(caught.value)
 
 
 # ---- an index that is no exact one ---------------------------------------------------------------

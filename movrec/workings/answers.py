@@ -481,7 +481,8 @@ class Answerer(FilmModel):
             question = Question(plot=query, weights=weights)
         else:
             question = Question(ids_of(self, query), weights=weights)
-        return explain_film(self, question, int(self.find(film)["id"]))
+        with self.telling_if_replaced():
+            return explain_film(self, question, int(self.find(film)["id"]))
 
     def explain_all(self, answer: Answer) -> list[Explanation]:
         """Say for each recommendation of an answer what makes it similar.
@@ -496,7 +497,8 @@ class Answerer(FilmModel):
         list of Explanation
             One a film, in the order of ``answer.films``.
         """
-        return explain_answer(self, answer)
+        with self.telling_if_replaced():
+            return explain_answer(self, answer)
 
     def what_to_loosen(self, answer: Answer) -> list[str]:
         """Say for each condition of a question how many films there would be without it.
@@ -511,7 +513,8 @@ class Answerer(FilmModel):
         list of str
             One sentence a condition that is to blame; a general one where several are.
         """
-        return hints(self, answer.question)
+        with self.telling_if_replaced():
+            return hints(self, answer.question)
 
     def recommend_all(
         self, k: int = 10, *, match_genres: bool = True, weights: Weights = None

@@ -55,7 +55,7 @@ from movrec.workings.manifest import (
 )
 from .recall import measured, planned
 from .side_file import side_file, side_files
-from .table_files import TableVersion, table_version
+from .table_files import TableVersion, check_ends, table_version
 from .table_rows import film_columns, genres_there
 from .text import film_texts
 from .title_file import TITLES, write_titles
@@ -217,16 +217,23 @@ def catalogue_facts(films: pd.DataFrame) -> dict[str, Any]:
 def current_files(place: Path, version: int) -> set[str] | None:
     """Return the files that a version of the film table is made of; None where that cannot be said.
 
+    Raises
+    ------
+    ModelError
+        One of them was not written to its end.
+
     Examples
     --------
     >>> len(current_files(recommender.place, recommender.manifest["version"])) > 5
     True
     """
     try:
-        return _files_of(place, table_version(place / TABLE, version))
+        made_of = table_version(place / TABLE, version)
     except ModelError as error:
         logger.info("%s", error)
         return None
+    check_ends(place / TABLE, made_of.names)
+    return _files_of(place, made_of)
 
 
 def _files_of(place: Path, made_of: TableVersion) -> set[str]:

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..space import JoinedSpace, Reading, TextModel, word_fields
-from .core import CatalogueError, ModelError, ParameterError, QueryError
+from movrec.workings.core import (
+    CatalogueError,
+    ModelError,
+    ParameterError,
+    QueryError,
+    first_line,
+)
 from .embedder import load_embedder
 from .explain import WordReader
 from .forks import check_not_forked
@@ -140,9 +146,14 @@ class Opened:
             yield
         except (QueryError, ParameterError, CatalogueError):
             raise
-        except Exception:  # files that have gone in the middle of a question
+        except Exception as error:  # files that have gone in the middle of a question
             self._seen = None
             self.still_there()
+            if "LanceError" in str(error) or isinstance(error, OSError):
+                raise ModelError(
+                    f"The film table of the model in {self.path} cannot be read ({first_line(error)}): "
+                    "copy the model folder again, or build the model again."
+                ) from error
             raise
 
     def part(self, name: str) -> Path:

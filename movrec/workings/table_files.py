@@ -5,17 +5,18 @@
 # %% ../../nbs/workings/05_table_files.ipynb #tabf-02
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .core import ModelError, first_line
-from .folders import read_bytes
+from .folders import open_regular, read_bytes
 
 # %% auto #0
-__all__ = ['Fragments', 'TableVersion', 'table_version']
+__all__ = ['Fragments', 'TableVersion', 'table_version', 'check_ends']
 
 # %% ../../nbs/workings/05_table_files.ipynb #tabf-04
 def _number(content: bytes, at: int) -> tuple[int, int]:
@@ -163,3 +164,37 @@ def table_version(table: Path, version: int) -> TableVersion:
             f"What version {version} of the film table is made of cannot be read ({first_line(error)})."
         ) from error
     return TableVersion(frozenset(names), rows, fragments)
+
+# %% ../../nbs/workings/05_table_files.ipynb #tabf-13
+_END = b"LANC"
+_ENDED = (".lance", ".idx", ".manifest")
+
+
+def check_ends(table: Path, names: Iterable[str]) -> None:
+    """Raise `ModelError` where a file of a table was not written to its end.
+
+    Parameters
+    ----------
+    table : Path
+        The table's folder.
+    names : iterable of str
+        Files, from there on; those that end in another way are not looked at.
+
+    Examples
+    --------
+    >>> _ = Path("tokens.lance").write_bytes(b"cut short")
+    >>> check_ends(Path(), ["tokens.lance"])
+    Traceback (most recent call last):
+        ...
+    movrec.workings.core.ModelError: tokens.lance was not written to its end: does the disk have ...
+    """
+    for name in sorted(names):
+        if not name.endswith(_ENDED):
+            continue
+        with os.fdopen(open_regular(table / name), "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - len(_END)))
+            if file.read() != _END:
+                raise ModelError(
+                    f"{table / name} was not written to its end: does the disk have room, and no fault?"
+                )
