@@ -197,7 +197,7 @@ class SearchBox(Panels):
         self._asking, self._is_showing = LatestOnly(), False
         self.set_trait("results", recommender.films_of([]))
         super().__init__(recommender, poster_url, on_page=address is not None)
-        lead(self.trail, self.inputs, self.screen.cards, self.screen.welcome, self.shelf)
+        lead(self.trail, self.inputs, self.screen.cards, *self.choosers)
         self.trail.observe(self._on_question, "changed")
         for shaping in (self.filters, self.inputs.weights):
             shaping.observe(lambda _: self._search(delay=0.2), "changed")

@@ -527,6 +527,7 @@ def test_the_metadata_is_that_of_settings_ini(distributions):
     assert extras == {
         "lab",
         "app",
+        "map",
         "kaggle",
         "excel",
         "web",

@@ -24,7 +24,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from links import COLAB_LINK
 from repository import (
     EXPORTS,
     ROOT,
@@ -66,7 +65,6 @@ HANDOUTS = {
 # ---- Markdown ------------------------------------------------------------------------------------
 
 FENCED = re.compile(r"(^(?:```+|~~~+).*?^(?:```+|~~~+)[ \t]*$)", flags=re.MULTILINE | re.DOTALL)
-BADGE = re.compile(r"\[!\[[^\]]*\]\([^)]*colab-badge\.svg\)\]\((" + COLAB_LINK.pattern + r")\)")
 RELATIVE_LINK = re.compile(r"\]\((?![a-z]+:)([^)\s#]*)(#[^)\s]*)?\)")
 # `load_sample()`, `Recommender.build`, and not `answer`, which may be anybody's variable.
 CODE_NAME = re.compile(r"(?<!\[)`((?=\w*[A-Z_.]|\w+\()[A-Za-z]\w*(?:\.\w+)?)(\(\))?`")
@@ -150,8 +148,7 @@ def page_prose(text: str, page: str, names: dict[str, str] | None = None) -> str
     """The Markdown of a notebook's cell or of a file, as the site shows it; code stays as it is."""
     pieces = FENCED.split(text)
     for place in range(0, len(pieces), 2):
-        # The badge is a picture of another host's.
-        prose = mend_links(BADGE.sub(r"[Open in Colab](\1)", pieces[place]), page)
+        prose = mend_links(pieces[place], page)
         pieces[place] = box_mistakes(link_names(prose, names or {}))
     return "".join(pieces)
 

@@ -172,7 +172,7 @@ def exercise_notebook(notebook, path: str, folder: str):
             made.cells.append(v4.new_code_cell(cell.source, id=cell.id))
             continue
         source = exercise.statement if exercise else cell.source
-        # The badge opens the exercise notebook; pictures are as far away as the folder is deep.
+        # The link to Colab opens the exercise notebook; pictures are as far away as the folder is deep.
         source = source.replace(f"/{path})", f"/{folder}/{name})")
         source = source.replace("](../", f"]({to_the_top}")
         made.cells.append(v4.new_markdown_cell(source, id=cell.id))

@@ -1,4 +1,4 @@
-"""Keep the links to the repository's own address: Colab badges, files on GitHub, the docs site."""
+"""Keep the links to the repository's own address: links to Colab, files on GitHub, the docs site."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def linking_files() -> list[Path]:
 def write_links() -> None:
     """Rewrite the links to an old address of the repository to the one in settings.ini.
 
-    The Colab badges tell which addresses are old ones: a badge always opens a notebook of ours.
+    The links to Colab tell which addresses are old ones: such a link always opens a notebook of ours.
     """
     settings = read_settings()
     new = (settings["user"], settings["repo"], settings["branch"])

@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 from exercises import FOLD  # noqa: E402
 from nbconvert import SlidesExporter  # noqa: E402
 from nbconvert.preprocessors import Preprocessor  # noqa: E402
+from nbformat.v4 import new_markdown_cell  # noqa: E402
 from repository import lesson_paths, read_notebook, title_of  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
@@ -45,18 +46,60 @@ LIST_PAGE = """\
 """
 
 
+SHORT = 130  # letters: what is no longer can be read while somebody speaks
+EXERCISE = re.compile(r"\*\*\d \(")
+# Blocks that stand on a slide as they are: headings, lists, tables, quotes, code, pictures, exercises.
+KEPT = re.compile(r"#|[*-] |\d+\. |\||>|```|!\[|<| {4}|" + EXERCISE.pattern)
+
+
+def blocks_of(source: str) -> list[str]:
+    """The parts of a text that blank lines divide, those in code aside."""
+    blocks, fenced = [[]], False
+    for line in source.split("\n"):
+        fenced ^= line.startswith("```")
+        if line.strip() or fenced:
+            blocks[-1].append(line)
+        else:
+            blocks.append([])
+    return ["\n".join(block) for block in blocks if block]
+
+
+def spoken(source: str) -> str:
+    """Leave the first sentence of a text on the slide, and put what is to be said into its notes."""
+    if EXERCISE.match(source):
+        return source
+    shown, said, has_lead = [], [], False
+    for block in blocks_of(source):
+        if KEPT.match(block) or len(block) <= SHORT:
+            shown.append(block)
+            has_lead = has_lead or not KEPT.match(block)
+            continue
+        lead = re.split(r"(?<=[.!?:])\s+(?=[A-Z*`\[])", block, maxsplit=1)[0]
+        if not has_lead:
+            shown.append(
+                lead.removesuffix(":") + "." if lead.endswith(":") and lead != block else lead
+            )
+            has_lead = True
+        said.append(block)
+    notes = "\n\n".join(said)
+    return "\n\n".join(shown) + (
+        f'\n\n<aside class="notes">\n\n{notes}\n\n</aside>' if said else ""
+    )
+
+
 class SlideText(Preprocessor):
     """Turn a lesson's text into that of slides.
 
-    Leaves out the Colab badge, the answers of the exercises and the directives of exported code,
-    and lets links to other lessons lead to their decks.
+    Leaves out the link to Colab, the answers of the exercises and the directives of exported code,
+    lets links to other lessons lead to their decks, leaves one sentence of a text on the slide and
+    the rest to who speaks, and gives each slide a heading.
     """
 
     def preprocess_cell(self, cell, resources, index):
         """Return the changed cell."""
         if cell.cell_type == "markdown":
-            cell.source = FOLD.sub("", cell.source)
-            cell.source = re.sub(r"^\[!\[Open in Colab\].*\n", "", cell.source, flags=re.MULTILINE)
+            cell.source = spoken(FOLD.sub("", cell.source).strip())
+            cell.source = re.sub(r"^\[Open in Colab\].*\n", "", cell.source, flags=re.MULTILINE)
             cell.source = re.sub(r"\]\((\d\d_\w+)\.ipynb", r"](\1.slides.html", cell.source)
             # nbconvert embeds only pictures that lie below the folder it is told of, ROOT here.
             cell.source = cell.source.replace("](../", "](")
@@ -67,8 +110,26 @@ class SlideText(Preprocessor):
     def preprocess(self, notebook, resources):
         """Return the notebook without the cells that held directives alone."""
         notebook, resources = super().preprocess(notebook, resources)
-        notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
+        notebook.cells = with_headings([cell for cell in notebook.cells if cell.source.strip()])
         return notebook, resources
+
+
+def with_headings(cells: list) -> list:
+    """Let each slide that has no heading begin with that of its section."""
+    heading, headed = "", []
+    for cell in cells:
+        kind = cell.metadata.get("slideshow", {}).get("slide_type")
+        text = cell.source if cell.cell_type == "markdown" else ""
+        found = re.findall(r"^#+ +(.+)$", text, flags=re.MULTILINE)
+        if kind in ("slide", "subslide") and not found and heading:
+            first = new_markdown_cell(f"### {heading}")
+            first.metadata["slideshow"] = {"slide_type": kind}
+            headed.append(first)
+            cell.metadata["slideshow"] = {"slide_type": "-"}
+        if kind != "skip":
+            heading = found[-1] if found else heading
+        headed.append(cell)
+    return headed
 
 
 def make_exporter() -> SlidesExporter:

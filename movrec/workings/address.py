@@ -5,7 +5,9 @@
 # %% ../../nbs/workings/10_address.ipynb #address-imports
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from dataclasses import replace
+from typing import Any, NamedTuple, get_args
 from urllib.parse import parse_qs, urlencode
 
 import ipywidgets as widgets
@@ -13,9 +15,9 @@ import ipywidgets as widgets
 from .cards import as_text
 from .core import MovrecError
 from .model import Catalogue
-from .question import FilmFilter, Question
+from .question import FilmFilter, Order, Question
 from .text import Plot
-from .weights import PRESETS
+from .weights import BLOCKS, FURTHER_BLOCKS, PRESETS, Weights
 
 # %% auto #0
 __all__ = ['address_of', 'Asked', 'asked_in', 'PageLink']
@@ -23,6 +25,13 @@ __all__ = ['address_of', 'Asked', 'asked_in', 'PageLink']
 # %% ../../nbs/workings/10_address.ipynb #address-code
 _LONGEST = 6000  # characters: servers and browsers cut what is much longer
 _MOST_IDS = 100
+_LEAST = {
+    "min_vote_count": "votes",
+    "min_vote_average": "rated",
+    "min_revenue": "earned",
+    "min_budget": "cost",
+}
+_SHOWN = ("5", "20", "30")  # how many films may be asked for, beside the usual ten
 
 
 def address_of(question: Question, kept: tuple[int, ...] = ()) -> str:
@@ -31,7 +40,7 @@ def address_of(question: Question, kept: tuple[int, ...] = ()) -> str:
     Parameters
     ----------
     question : Question
-        Films or a text, with filters. Weights are taken along where they are a preset.
+        Films or a text, with all that shapes the answer.
     kept : tuple of int, default ()
         Films on the list to keep.
 
@@ -45,23 +54,102 @@ def address_of(question: Question, kept: tuple[int, ...] = ()) -> str:
     >>> address_of(Question(films=(862,), k=5))
     'film=862&k=5'
     """
-    where = question.where
     pairs: list[tuple[str, object]] = [("film", film) for film in question.films]
     pairs += [("text", question.plot.overview)] if question.plot is not None else []
     pairs += [("not", film) for film in question.disliked]
     pairs += [("without", film) for film in question.exclude if film not in question.films]
-    pairs += [("only", genre) for genre in where.genres]
-    pairs += [("never", genre) for genre in where.exclude_genres]
-    pairs += [
-        (f"{end}_year", year) for end, year in zip(("first", "last"), where.years or ()) if year
-    ]
-    pairs += [("by", question.weights)] if isinstance(question.weights, str) else []
-    pairs += [("k", question.k)] if question.k != Question().k else []
+    pairs += [(name, word) for name in ("more", "less") for word in getattr(question, name)]
+    pairs += [*_filter_pairs(question.where), *_shape_pairs(question)]
     pairs += [("keep", film) for film in kept]
     address = urlencode(pairs)
     return address if len(address) <= _LONGEST else ""
 
 
+def _filter_pairs(where: FilmFilter) -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = [("only", genre) for genre in where.genres]
+    pairs += [("never", genre) for genre in where.exclude_genres]
+    pairs += [
+        (f"{end}_year", year) for end, year in zip(("first", "last"), where.years or ()) if year
+    ]
+    pairs += [("language", where.language)] if where.language else []
+    least = ((name, getattr(where, field)) for field, name in _LEAST.items())
+    return pairs + [(name, f"{number:.10g}") for name, number in least if number]
+
+
+def _shape_pairs(question: Question) -> list[tuple[str, object]]:
+    """Return what shapes the list: weights, order, how many, how varied, genres to share."""
+    usual, weights = Question(), question.weights
+    pairs: list[tuple[str, object]] = [("by", weights)] if isinstance(weights, str) else []
+    if weights and not isinstance(weights, str):
+        pairs = [("by", f"{name}:{weight}") for name, weight in weights.items()]
+    pairs += [("order", question.sort_by)] if question.sort_by != usual.sort_by else []
+    pairs += [("variety", question.diversity)] if question.diversity else []
+    if question.match_genres is not None:
+        pairs.append(("share", "yes" if question.match_genres else "no"))
+    return pairs + ([("k", question.k)] if question.k != usual.k else [])
+
+# %% ../../nbs/workings/10_address.ipynb #address-parts
+def _first(said: dict[str, list[str]], name: str) -> str:
+    return said.get(name, [""])[0]
+
+
+def _number(cell: str, most: float) -> float | None:
+    """Return a number from 0 on that stands in an address, None for anything else."""
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,20})?", cell):
+        return None
+    return float(cell) if float(cell) <= most else None
+
+
+def _filter(said: dict[str, list[str]], catalogue: Catalogue) -> FilmFilter:
+    genres = set(catalogue.genres)
+    only, never = (
+        tuple(genre for genre in said.get(name, []) if genre in genres)
+        for name in ("only", "never")
+    )
+    language = _first(said, "language")
+    least = {field: _number(_first(said, name), 1e12) for field, name in _LEAST.items()}
+    votes = least.pop("min_vote_count")
+    return FilmFilter(
+        only, never, years=_years(said), language=language if 0 < len(language) <= 20 else None,
+        min_vote_count=int(votes) if votes else None,
+        **{field: number or None for field, number in least.items()},
+    )  # fmt: skip
+
+
+def _shape(said: dict[str, list[str]]) -> dict[str, Any]:
+    order, share, k = (_first(said, name) for name in ("order", "share", "k"))
+    shape: dict[str, Any] = {"weights": _weights(said.get("by", [])[:20])}
+    shape |= {"sort_by": order} if order in get_args(Order) else {}
+    shape |= {"match_genres": share == "yes"} if share in ("yes", "no") else {}
+    shape |= {"diversity": _number(_first(said, "variety"), 1) or 0.0}
+    return shape | ({"k": int(k)} if k in _SHOWN else {})
+
+
+def _weights(said: list[str]) -> Weights:
+    """Return a preset's name, or the weights of one's own that stand there as `words:2`."""
+    if said and said[0] in PRESETS:
+        return said[0]
+    weights = {}
+    for name, _, cell in (part.partition(":") for part in said):
+        weight = _number(cell, 1000)
+        if name in (*BLOCKS, *FURTHER_BLOCKS) and weight is not None:
+            weights[name] = weight
+    return weights if any(weights.values()) else None
+
+
+def _known_ids(cells: list[str], catalogue: Catalogue) -> tuple[int, ...]:
+    short = [cell for cell in cells[:_MOST_IDS] if len(cell) <= 18 and cell.isascii()]
+    numbers = [int(cell) for cell in short if cell.removeprefix("-").isdigit()]
+    return tuple(dict.fromkeys(number for number in numbers if number in catalogue))
+
+
+def _years(said: dict[str, list[str]]) -> tuple[int | None, int | None] | None:
+    ends = [said.get(f"{end}_year", [""])[0] for end in ("first", "last")]
+    first, last = (int(end) if end.isdigit() and len(end) <= 4 else None for end in ends)
+    is_backwards = first is not None and last is not None and first > last
+    return None if is_backwards or (first is None and last is None) else (first, last)
+
+# %% ../../nbs/workings/10_address.ipynb #address-asked
 class Asked(NamedTuple):
     """What an address asks.
 
@@ -100,36 +188,18 @@ def asked_in(address: str, catalogue: Catalogue) -> Asked:
         films, disliked, exclude, kept = (
             _known_ids(said.get(name, []), catalogue) for name in ("film", "not", "without", "keep")
         )
+        more, less = (tuple(said.get(name, [])[:_MOST_IDS]) for name in ("more", "less"))
         text = said.get("text", [""])[0]
         plot = Plot(text) if text.strip() and not films else None
-        genres = set(catalogue.genres)
-        only, never = (
-            tuple(genre for genre in said.get(name, []) if genre in genres)
-            for name in ("only", "never")
+        question = replace(
+            Question(films, plot, disliked, more, less, exclude),
+            **_shape(said),
+            where=_filter(said, catalogue),
         )
-        where = FilmFilter(only, never, years=_years(said))
-        by, k = said.get("by", [""])[0], said.get("k", [""])[0]
-        question = Question(
-            films, plot, exclude=exclude, disliked=disliked, where=where,
-            weights=by if by in PRESETS else None,
-            k=int(k) if k in ("5", "20", "30") else Question().k,
-        )  # fmt: skip
+        question.check()
         return Asked(question if question else Question(), kept)
     except (MovrecError, ValueError):
         return Asked(Question(), ())
-
-
-def _known_ids(cells: list[str], catalogue: Catalogue) -> tuple[int, ...]:
-    short = [cell for cell in cells[:_MOST_IDS] if len(cell) <= 18 and cell.isascii()]
-    numbers = [int(cell) for cell in short if cell.removeprefix("-").isdigit()]
-    return tuple(dict.fromkeys(number for number in numbers if number in catalogue))
-
-
-def _years(said: dict[str, list[str]]) -> tuple[int | None, int | None] | None:
-    ends = [said.get(f"{end}_year", [""])[0] for end in ("first", "last")]
-    first, last = (int(end) if end.isdigit() and len(end) <= 4 else None for end in ends)
-    is_backwards = first is not None and last is not None and first > last
-    return None if is_backwards or (first is None and last is None) else (first, last)
 
 # %% ../../nbs/workings/10_address.ipynb #address-link
 class PageLink(widgets.HTML):

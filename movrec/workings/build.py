@@ -28,6 +28,7 @@ from ..space import TextModel
 from ..store import FilmStore, append_rows, create_indexes, film_rows
 from . import changes
 from .core import CatalogueError, check_whole, logger, progress_bar
+from .drawing import MOST_DRAWN, Drawing, keep_drawing, map_file, tag_of
 from .embedder import read_blocks
 from .estimator import plain
 from .folders import save_part, sha256
@@ -521,6 +522,11 @@ def _write_manifest(
     save_part(folder / "text", TEXT_PART, {"text_fields": list(model.text_fields)}, {})
     stages.lap("files")
     manifest = new_manifest(films, model.text_fields, stages.seconds)
+    if len(films) <= MOST_DRAWN:
+        drawing = Drawing.of(films, store.vectors("joined"))
+        file = map_file(folder, store.table.version)
+        keep_drawing(file, drawing, films["id"].to_numpy(), tag_of(manifest))
+        stages.lap("map")
     facts = {
         "language": model.words.language_,
         "blocks": model.blocks,

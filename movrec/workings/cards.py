@@ -157,8 +157,13 @@ def similarity_bar_html(similarity: float, parts: Mapping[str, float]) -> str:
     return f'<span class="movrec-bar" role="img" aria-label="{label}">{spans}</span>'
 
 
+_MOST_LINES = 3  # that stand on a card unasked
+
+
 def why_html(reasons: Sequence[tuple[str, str]], parts: Mapping[str, float]) -> str:
     """Say what makes a film similar: a line a block, with its number and what made it.
+
+    The first lines stand there, the others when somebody wants them.
 
     Parameters
     ----------
@@ -170,12 +175,12 @@ def why_html(reasons: Sequence[tuple[str, str]], parts: Mapping[str, float]) -> 
     Returns
     -------
     str
-        HTML list items; all that comes from a catalogue is escaped.
+        HTML; all that comes from a catalogue is escaped.
 
     Examples
     --------
     >>> why_html([("Same series", "Toys")], {})
-    '<li><b>Same series:</b> Toys</li>'
+    '<ul class="movrec-why" aria-label="Why it is here"><li><b>Same series:</b> Toys</li></ul>'
     """
     counted = {LABELS[name]: name for name, _ in _by_size(parts)}
     evidence = dict(reasons)
@@ -190,7 +195,18 @@ def why_html(reasons: Sequence[tuple[str, str]], parts: Mapping[str, float]) -> 
             f'<li><i class="movrec-swatch" style="background:{COLOURS[name]}"></i>'
             f"<b>{LABELS[name]}</b> {_number(value)}{': ' if what else ''}{what}</li>"
         )
-    return "".join(lines)
+    first, rest = lines[:_MOST_LINES], lines[_MOST_LINES:]
+    if len(rest) == 1:
+        first, rest = lines, []
+    why = (
+        f'<ul class="movrec-why" aria-label="Why it is here">{"".join(first)}</ul>' if lines else ""
+    )
+    return why + (
+        f'<details class="movrec-further"><summary>{len(rest)} more reasons</summary>'
+        f'<ul class="movrec-why" aria-label="More reasons">{"".join(rest)}</ul></details>'
+        if rest
+        else ""
+    )
 
 # %% ../../nbs/workings/10_cards.ipynb #3a05a9e2
 def money_in_words(amount: float) -> str:
@@ -269,8 +285,7 @@ def film_html(
         f"{stars_html(film)}{facts_html(film)}"
         f'<div class="movrec-similarity">{similarity_bar_html(share, parts)}'
         f"<span>{share:.2f} of 1</span></div>"
-        + (f'<ul class="movrec-why" aria-label="Why it is here">{why}</ul>' if why else "")
-        + overview_html(film["overview"])
+        f"{why}{overview_html(film['overview'])}"
     )
 
 # %% ../../nbs/workings/10_cards.ipynb #bd41e78b
@@ -509,7 +524,7 @@ class Results(widgets.GridBox):
                 grid_template_columns="repeat(auto-fill, minmax(min(340px, 100%), 1fr))",
                 grid_gap="12px",
                 width="100%",
-                align_items="flex-start",
+                align_items="stretch",
             ),
         )
 

@@ -360,7 +360,7 @@ def set_filters(filters: Filters, question: Question) -> None:
     filters : Filters
         Is changed.
     question : Question
-        Its genres, its years and how many films it asks for count.
+        Its filters and the shape of its list count; what there is no choice of here is left.
 
     Examples
     --------
@@ -376,5 +376,22 @@ def set_filters(filters: Filters, question: Question) -> None:
     if where.years is not None and "years" in filters.controls:
         slider = filters.controls["years"].slider
         first, last = (end or usual for end, usual in zip(where.years, (slider.min, slider.max)))
-        filters.controls["years"].value = (first, last)
-    filters.controls["k"].value = question.k
+        first = min(max(first, slider.min), slider.max)
+        filters.controls["years"].value = (first, min(max(first, last), slider.max))
+    for name in (*_SHAPE, "language", *_COUNTED):
+        wanted = getattr(question if name in _SHAPE else where, name)
+        control = filters.controls.get(name)
+        if control is not None and wanted in [value for _, value in _options(control)]:
+            control.value = wanted
+    filters._kind = "films" if question.plot is None else "plot"
+    filters._ticks[filters._kind] = question.genres_matched or not question
+    filters._resetting = True
+    filters.controls["match_genres"].value = filters._ticks[filters._kind]
+    filters._resetting = False
+
+
+_COUNTED = ("min_vote_count", *_LEAST)
+
+
+def _options(control: widgets.Dropdown) -> list[tuple[Any, Any]]:
+    return [option if isinstance(option, tuple) else (option, option) for option in control.options]

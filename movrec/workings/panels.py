@@ -96,6 +96,7 @@ class Inputs(widgets.VBox):
         self.upload = FilmUpload(catalogue)
         self.show_filters, self.show_weights, self.show_map = switches = _switches()
         row = widgets.Box([*switches, self.upload], layout=widgets.Layout(flex_flow="row wrap"))
+        row.add_class("movrec-switches")
         super().__init__([self.finder, row, self.filters, self.weights])
         self.show_filters.observe(self._update, "value")
         self.show_weights.observe(self._update, "value")
@@ -161,9 +162,10 @@ def answer_in_words(catalogue: Catalogue, answer: Answer) -> str:
 
 _FURTHER = ("runtime", "imdb_id", "tmdb_id")  # of a film, which a card shows where they are known
 _LEGEND = (
-    '<p class="movrec-legend">The bar of a film says how near it comes to what you asked: a full one '
-    "would be the same film. Each piece is what one kind of likeness adds, and stands below it in "
-    "words. The stars are people\u2019s votes, and do not count.</p>"
+    '<details class="movrec-legend"><summary>What the bars and the stars mean</summary><p>The bar of a '
+    "film says how near it comes to what you asked: a full one would be the same film. Each piece is "
+    "what one kind of likeness adds, and stands below it in words. The stars are people\u2019s votes, "
+    "and do not count.</p></details>"
 )
 
 
@@ -267,6 +269,8 @@ class Panels(widgets.VBox):
     ----------
     inputs, filters, trail, screen, shelf, link : Inputs, Filters, Trail, Screen, Shelf, PageLink
         The parts.
+    choosers : tuple of Widget
+        Those of them that say in `chosen` what to ask, beside the cards.
 
     Examples
     --------
@@ -283,6 +287,7 @@ class Panels(widgets.VBox):
         self.inputs, self.trail = Inputs(recommender), Trail(recommender)
         self.filters, self.screen = self.inputs.filters, Screen(recommender, poster_url)
         self.shelf, self.link = Shelf(recommender), PageLink(shown=on_page)
+        self.choosers = (self.screen.welcome, self.shelf, self.screen.map)
         style = widgets.HTML(style_html(), layout=widgets.Layout(display="none"))
         super().__init__([style, self.inputs, self.trail, self.screen, self.shelf, self.link])
         self.add_class("movrec-box")
@@ -305,6 +310,7 @@ class Panels(widgets.VBox):
         """Set everything to what an address asks, and ask it."""
         self.shelf.films = asked.kept
         set_filters(self.filters, asked.question)
-        self.inputs.weights.preset.value = asked.question.weights or ""
+        self.inputs.weights.show(asked.question.weights)
         if asked.question:
-            self.trail.add(replace(asked.question, where=FilmFilter(), weights=None))
+            plain = replace(asked.question, where=FilmFilter(), weights=None, match_genres=None)
+            self.trail.add(plain)

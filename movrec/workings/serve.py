@@ -35,6 +35,7 @@ _EXTENSIONS = [
     "@jupyter-widgets/jupyterlab-manager",
     "@voila-dashboards/widgets-manager7",
     "@voila-dashboards/widgets-manager8",
+    "anywidget",  # the map with names, where movrec[map] is installed
 ]
 _VOILA = {
     "Voila": {"tornado_settings": {"headers": {"Content-Security-Policy": POLICY}}},

@@ -132,6 +132,16 @@ class WeightSliders(widgets.VBox):
             return self.preset.value or None
         return {block: control.value for block, control in self.controls.items()}
 
+    def show(self, weights: Weights) -> None:
+        """Show weights that somebody asks with: none, a preset's name, or a weight a block."""
+        if weights is None or isinstance(weights, str):
+            self.preset.value = weights or ""
+            return
+        for block, weight in resolve_weights(weights, self._default).items():
+            if block in self.controls:
+                self.controls[block].value = min(weight, _MOST)
+        self.preset.value = _OWN
+
     def follow(self, default: str) -> None:
         """Show the weights of another preset where they are as usual."""
         self._default = default

@@ -90,7 +90,10 @@ class Trail(widgets.Box):
         self._catalogue = catalogue
         self.questions: list[Question] = []
         self._back = widgets.Button(
-            description="Back", icon="arrow-left", tooltip="to what was asked before"
+            description="Back",
+            icon="arrow-left",
+            tooltip="to what was asked before",
+            layout=widgets.Layout(width="auto"),
         )
         self._back.on_click(lambda _: self.back())
         self._steps = [
@@ -99,6 +102,7 @@ class Trail(widgets.Box):
         for number, button in enumerate(self._steps):
             button.on_click(lambda _, number=number: self.back(len(self._earlier()) - number))
         super().__init__([], layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
+        self.add_class("movrec-trail")
 
     @property
     def current(self) -> Question:

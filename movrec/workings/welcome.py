@@ -13,6 +13,7 @@ import traitlets
 
 from .cards import film_name
 from .core import shorten
+from .faces import tile_color
 from .model import Catalogue
 
 # %% auto #0
@@ -26,6 +27,7 @@ _MEMORIES = (
     "something sad and beautiful about growing old",
 )
 _MOST = 6
+_MOST_TILES = 24
 
 
 def best_known(films: pd.DataFrame, n: int) -> pd.DataFrame:
@@ -95,6 +97,8 @@ class Welcome(widgets.VBox):
         told: in between it is None.
     buttons : list of Button
         The examples.
+    tiles : list of Button
+        Well-known films of the catalogue, each a tile.
 
     Examples
     --------
@@ -116,7 +120,12 @@ class Welcome(widgets.VBox):
         )
         self.buttons = self._buttons(examples_of(catalogue))
         row = widgets.Box(self.buttons, layout=widgets.Layout(flex_flow="row wrap"))
-        super().__init__([self.sentence, widgets.HTML("<b>For example:</b>"), row])
+        asked = [film for _, film in examples_of(catalogue) if isinstance(film, int)]
+        films = catalogue.films[~catalogue.films["id"].isin(asked)]
+        self.tiles = self._tiles(best_known(films, _MOST_TILES))
+        tiles = widgets.Box(self.tiles, layout=widgets.Layout(flex_flow="row wrap"))
+        example, begin = widgets.HTML("<b>For example:</b>"), widgets.HTML("<b>Or begin here:</b>")
+        super().__init__([self.sentence, example, row, begin, tiles])
         self.add_class("movrec-welcome")
 
     def _buttons(self, examples: Sequence[tuple[str, int | str]]) -> list[widgets.Button]:
@@ -130,6 +139,20 @@ class Welcome(widgets.VBox):
             button.add_class("movrec-example")
             button.on_click(lambda _, asked=asked: self._tell(asked))
             made.append(button)
+        return made
+
+    def _tiles(self, films: pd.DataFrame) -> list[widgets.Button]:
+        made = []
+        for _, film in films.iterrows():
+            tile = widgets.Button(
+                description=film_name(film),
+                tooltip="films like this one",
+                layout=widgets.Layout(width="104px", height="152px"),
+            )
+            tile.style.button_color = tile_color(film["genres"][0] if len(film["genres"]) else None)
+            tile.add_class("movrec-begin")
+            tile.on_click(lambda _, asked=int(film["id"]): self._tell(asked))
+            made.append(tile)
         return made
 
     def _tell(self, asked: int | str) -> None:
