@@ -188,6 +188,7 @@ PURPOSES = {
     "lab": "the lessons in JupyterLab",
     "app": "the search box as a page",
     "room": "the page for many visitors at a time",
+    "map": "the map with names to point at",
     "kaggle": "movrec download",
     "excel": "spreadsheets",
     "web": "files at an address",
