@@ -85,6 +85,7 @@ def _environment() -> Iterator[None]:
 
 
 _SETTINGS = {
+    "MOVREC_PLAIN_MAP": "yes",  # its page loads no figure of plotly's
     PAGE_MODEL: "the room",  # no visitor reads a traceback
     "SOLARA_HOME": os.path.join(os.devnull, "solara"),  # it keeps no files
     "SOLARA_TELEMETRY_MIXPANEL_ENABLE": "False",  # and tells nobody

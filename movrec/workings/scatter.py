@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable, Sequence
 from html import escape
 from importlib.util import find_spec
@@ -18,7 +19,7 @@ from .cards import film_name
 from .drawing import HEIGHT, OTHERS, WIDTH, Drawing, genre_colors
 
 # %% auto #0
-__all__ = ['MOST_POINTS', 'pushed_apart', 'can_scatter', 'MapFigure']
+__all__ = ['MOST_POINTS', 'PLAIN_MAP', 'pushed_apart', 'can_scatter', 'MapFigure']
 
 # %% ../../nbs/workings/10_scatter.ipynb #scatter-apart-code
 def pushed_apart(spots: np.ndarray, apart: float, limits: tuple[float, float]) -> np.ndarray:
@@ -63,15 +64,18 @@ MOST_POINTS = 4000  # films with a name to point at
 _APART = 25
 
 
+PLAIN_MAP = "MOVREC_PLAIN_MAP"  # a variable of the environment, set where a page loads no figure
+
+
 def can_scatter() -> bool:
-    """Whether the packages of the extra `movrec[map]` are there.
+    """Whether the packages of the extra `movrec[map]` are there, and a page may load them.
 
     Examples
     --------
     >>> can_scatter() in (True, False)
     True
     """
-    return find_spec("plotly") is not None and find_spec("anywidget") is not None
+    return PLAIN_MAP not in os.environ and all(map(find_spec, ("plotly", "anywidget")))
 
 
 def _spot(places: np.ndarray) -> tuple[list[float], list[float]]:
