@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import gzip
 import importlib
 import os
@@ -359,6 +360,8 @@ def serve_room(
         _ = recommender.text_model  # loaded before somebody waits
         gate = Gate(host, token, tuple(names))
         room = room_application(lambda address: make_box(recommender, address), gate, most_visitors)
+        gc.collect()
+        gc.freeze()  # what is there now stays: of a visitor who leaves, only their own is looked through
         config = uvicorn.Config(room, host, port, **_UVICORN)
         server = uvicorn.Server(config)
         if open_browser:
