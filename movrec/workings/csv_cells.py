@@ -343,8 +343,7 @@ def _not_a_header(lines: list[str], request: Request) -> CatalogueError | None:
             return CatalogueError(not_utf8(request.source, data, "line 1"))
     if CONTROL.search(first.replace("\t", " ")) or UNDECODABLE.search(first):
         return CatalogueError(
-            f"{request.source} is neither a CSV nor a Parquet file: give a table with the columns "
-            "title, overview and genres."
+            f"{request.source} is neither a CSV nor a Parquet file: give {request.asks_for}."
         )
     rows = [_row(lines[0], delimiter) for delimiter in DELIMITERS]
     problem = no_header(max(rows, key=len), request.source)

@@ -54,7 +54,7 @@ __all__ = ['CellChunks', 'NoRows', 'fitting_table', 'read_cells']
 def _chunks(content: io.BufferedReader, request: Request) -> Iterator[pd.DataFrame]:
     """Yield the chunks of a file that is unpacked, by what its first bytes say that it is."""
     head = content.peek(512)[:512]
-    problem = what_else(head, request.source)
+    problem = what_else(head, request.source, request.asks_for)
     if problem is not None:
         raise CatalogueError(problem)
     if head.startswith((PARQUET_MARK, *ARROW_MARKS)):

@@ -412,7 +412,9 @@ _WHAT_TO_DO = {
 _BEGINS_XML = re.compile(rb"<[a-z][\w:.-]{0,40}(?:\s[^<>]{0,200})?/?>\s*<")
 
 
-def what_else(head: bytes, source: str) -> str | None:
+def what_else(
+    head: bytes, source: str, asks_for: str = "a table with the columns title, overview and genres"
+) -> str | None:
     """Return what to say of a file that is no table, by its first bytes; None where it may be one.
 
     Examples
@@ -437,5 +439,5 @@ def what_else(head: bytes, source: str) -> str | None:
     kind = next((kind for mark, kind in _OTHERS.items() if head.startswith(mark)), None)
     if kind is None:
         return None
-    todo = _WHAT_TO_DO.get(kind, "give a table with the columns title, overview and genres")
+    todo = _WHAT_TO_DO.get(kind, f"give {asks_for}")
     return f"{source} is {kind}, neither a CSV nor a Parquet file: {todo}."

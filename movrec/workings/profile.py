@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,10 @@ class HistoryRequest(Request):
     True
     """
 
+    asks_for: ClassVar[str] = (
+        "the ratings that Letterboxd, IMDb or MovieLens exports, or a table with the columns title, year and rating"
+    )
+
     def found(self, names: Sequence[str]) -> set[str]:
         """Return what a table with these columns says of the films."""
         return set(places_of(names, _NAMES))
@@ -69,8 +73,7 @@ class HistoryRequest(Request):
         """Return the layout of an export with these columns, or raise CatalogueError."""
         if not self.fits(names):
             raise CatalogueError(
-                f"{self.source} names no films: give the ratings that Letterboxd, IMDb or MovieLens exports, or "
-                f"a table with the columns title, year and rating; here are {shorten(', '.join(names), 120)}."
+                f"{self.source} names no films: give {self.asks_for}; here are {shorten(', '.join(names), 120)}."
             )
         columns = {column: (name,) for column, name in places_of(names, _NAMES).items()}
         self.layout = Layout(columns, _PARSERS, name="history")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 
@@ -76,6 +77,8 @@ class Request:
         What a reader of the report should know.
     names : sequence of str
         All columns of the file, once they are known.
+    asks_for : str
+        What to give in the place of a file that is no table.
 
     Examples
     --------
@@ -94,6 +97,7 @@ class Request:
     elsewhere: Collection[str] = ()
     notices: list[str] = field(default_factory=list)
     names: Sequence[str] = ()
+    asks_for: ClassVar[str] = "a table with the columns title, overview and genres"
 
     def found(self, names: Sequence[str]) -> set[str]:
         """Return the required columns that are among the names of a file."""

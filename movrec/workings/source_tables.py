@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .cells import parse_title
 from .columns import USUAL_NAMES, numbered_columns, places_of, squeeze
@@ -193,6 +194,8 @@ class TableRequest(Request):
     >>> TableRequest("keywords.csv").fits(["id", "keywords"]), TableRequest("x.csv").fits(["1", "Heat"])
     (True, False)
     """
+
+    asks_for: ClassVar[str] = "a table with an id or a title, and something about films"
 
     def found(self, names: Sequence[str]) -> set[str]:
         """Return what is known of a table with these columns: nothing where it is no such table."""

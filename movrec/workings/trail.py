@@ -47,7 +47,8 @@ def question_name(catalogue: Catalogue, question: Question, longest: int) -> str
     text = " + ".join([*names, f"{more} more"] if more else names)
     if question.plot is not None:
         text = f"“{question.plot.overview.strip()}”"
-    out = [film for film in (*question.disliked, *question.exclude) if film not in question.films]
+    without = dict.fromkeys((*question.disliked, *question.exclude))
+    out = [film for film in without if film not in question.films]
     if out:
         text += f", but not {', '.join(catalogue.find(film)['title'] for film in out)}"
     return text if len(text) <= longest else text[: longest - 1] + "…"
