@@ -627,6 +627,8 @@ def test_the_search_box_takes_a_file(small_recommender, films):
     )
     assert "3 found here" in box.inputs.upload.note.value
     upload = FilmUpload(small_recommender)
+    upload.take("all.csv", b"Name,Year,Rating\n" + b"Heat,1995,5\n" * 100_001)
+    assert "give the ratings of one person" in upload.note.value and upload.profile is None
     upload.take("noise.csv", bytes(range(256)) * 9)
     assert "give the ratings that Letterboxd, IMDb or MovieLens exports" in upload.note.value
     upload.take("<b>.csv", b"Dog\nRex\n")

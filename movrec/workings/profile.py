@@ -101,9 +101,20 @@ def history_files(names: Iterable[str]) -> list[str]:
     return [found[place] for place in _SEEN if place in found]
 
 
+_MOST_ROWS = 100_000
+
+
 def _read_table(source: str | os.PathLike[str], member: str | None = None) -> pd.DataFrame:
     chunks = read_cells(source, 10_000, kind=partial(HistoryRequest, member=member))
-    table = pd.concat([chunks.layout.parse(cells) for cells in chunks], ignore_index=True)
+    parts: list[pd.DataFrame] = []
+    for cells in chunks:
+        parts.append(chunks.layout.parse(cells))
+        if sum(map(len, parts)) > _MOST_ROWS:
+            raise CatalogueError(
+                f"{chunks.source} names more than {_MOST_ROWS:,} films, more than somebody has seen: give the ratings "
+                "of one person."
+            )
+    table = pd.concat(parts, ignore_index=True)
     return _with_scale(table, chunks.layout)
 
 

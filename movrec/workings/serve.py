@@ -38,7 +38,13 @@ _EXTENSIONS = [
     "anywidget",  # the map with names, where movrec[map] is installed
 ]
 _VOILA = {
-    "Voila": {"tornado_settings": {"headers": {"Content-Security-Policy": POLICY}}},
+    "Voila": {
+        "tornado_settings": {
+            "headers": {"Content-Security-Policy": POLICY},
+            # A larger message ends a visitor's connection; a file of films comes in one.
+            "websocket_max_message_size": 64 << 20,
+        }
+    },
     "VoilaConfiguration": {"extension_allowlist": _EXTENSIONS},
 }
 PAGE_MODEL = "MOVREC_PAGE_MODEL"  # the variable that says to a page which model it opens

@@ -86,7 +86,7 @@ class FilmUpload(widgets.VBox):
             accept=".csv,.tsv,.zip",
             multiple=False,
             description="My ratings",
-            tooltip="ratings that Letterboxd, IMDb or MovieLens have exported",
+            tooltip="ratings that Letterboxd, IMDb or MovieLens have exported, up to 50 MB",
             layout=widgets.Layout(width="auto", min_width="120px"),
         )
         self.note = widgets.HTML()
