@@ -221,8 +221,7 @@ def parse_prose(cell: object) -> str | None:
     'A thief meets a detective.'
     """
     cell = text_in(cell)
-    end = cell[-120:] if isinstance(cell, str) else ""
-    if "Written by" in end or "Source:" in end:
+    if isinstance(cell, str) and ("Written by" in (end := cell[-120:]) or "Source:" in end):
         cell = cell[:-_AT_THE_END] + _WRITTEN_BY.sub("", cell[-_AT_THE_END:])
     if isinstance(cell, str) and ("<" in cell or "&" in cell):
         cell = strip_markup(cell)
