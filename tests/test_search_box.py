@@ -240,10 +240,40 @@ def test_a_question_goes_into_an_address_and_comes_back(small_recommender):
     assert SearchBox(small_recommender).link.value == ""  # a notebook has no page
 
 
+def test_all_that_shapes_a_question_comes_back(small_recommender):
+    box = SearchBox(small_recommender, address="")
+    box.ask("Inception")
+    box.inputs.weights.controls["year"].value = 2.5
+    for name, value in {
+        "min_vote_count": 500,
+        "sort_by": "year",
+        "k": 5,
+        "match_genres": False,
+    }.items():
+        box.filters.controls[name].value = value
+    href = html.unescape(re.search(r'href="\?([^"]*)"', box.link.value)[1])
+    other = SearchBox(small_recommender, address=href)
+    assert other.query == box.query and other.query.weights["year"] == 2.5
+    assert other.results["id"].tolist() == box.results["id"].tolist()
+    assert other.inputs.weights.preset.value == "own"
+
+
+def test_a_click_on_the_map_and_below_it_is_the_next_question(box):
+    box.ask("Toy Story")
+    box.inputs.show_map.value = True
+    nearby = box.screen.map.nearby
+    assert len(nearby.buttons) == 12
+    nearby.buttons[0].click()
+    assert box.query.films == (box.screen.map.chosen,)
+    if box.screen.map.figure is not None:
+        stars = box.screen.map.figure.widget.data[-1]
+        assert list(stars.customdata) == list(box.query.films)
+
+
 @pytest.mark.parametrize(
     "address",
     [
-        "film=", "film=99999999999999999999", "film=-1", "film=1e5", "film=%00", "film=862&k=-5",
+        "film=862&by=year:-1&by=words:inf", "film=862&votes=1e9&order=nothing&variety=7", "film=", "film=99999999999999999999", "film=-1", "film=1e5", "film=%00", "film=862&k=-5",
         "film=862&k=1000000", "text=%20", "text=" + "a" * 30_000, "only=" + NASTY[0], "by=own",
         "first_year=2000&last_year=1990", "first_year=99999", "keep=x", "&&&", "%", "token=secret",
         "&".join(["film=862"] * 3000), "film=" + "&film=".join(map(str, range(2000))), "text=%ff%fe",

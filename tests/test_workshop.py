@@ -243,6 +243,15 @@ def slides(tmp_path_factory):
     return folder
 
 
+def test_of_a_text_one_sentence_stands_on_the_slide():
+    from slides import spoken
+
+    said = spoken(f"## Why?\n\nSo it is. {'And much more is said. ' * 9}\n\n* a point")
+    assert said.startswith('## Why?\n\nSo it is.\n\n* a point\n\n<aside class="notes">')
+    task = "**1 (easy).** " + "Do this. " * 40
+    assert spoken(task) == task
+
+
 def test_a_deck_loads_nothing_from_elsewhere(slides):
     from bs4 import BeautifulSoup
 
