@@ -533,6 +533,7 @@ def test_the_metadata_is_that_of_settings_ini(distributions):
         "web",
         "ratings",
         "ray",
+        "room",
         "segment",
         "sentence",
         "docs",
