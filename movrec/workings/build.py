@@ -46,7 +46,7 @@ from .places import check_place, new_folder
 from .recall import measured
 from .source_report import source_facts
 from .stages import Stages, WrittenStages
-from .table_files import table_version
+from .table_files import check_ends, table_version
 from .text import film_texts
 from .title_file import write_titles
 from .vector_file import write_vectors
@@ -323,13 +323,15 @@ CHUNK = 50_000  # films that become one version of the table
 
 
 def _files_of_table(folder: Path, version: int) -> dict[str, Any]:
-    """Return the checksums of all that a version of the table is made of."""
+    """Return the checksums of all that a version of the table is made of, if it was written to its end."""
+    names = sorted(table_version(folder / TABLE, version).names)
+    check_ends(folder / TABLE, names)
     return {
         f"{TABLE}/{name}": {
             "bytes": (folder / TABLE / name).stat().st_size,
             "sha256": sha256(folder / TABLE / name),
         }
-        for name in sorted(table_version(folder / TABLE, version).names)
+        for name in names
     }
 
 

@@ -17,6 +17,7 @@ from ..store import append_rows
 from .core import ModelError
 from .manifest import TABLE
 from .places import whole_file
+from .table_files import check_ends
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,7 +71,10 @@ def write_rows(rows: pa.Table, folder: Path, name: str) -> list[dict[str, Any]]:
         from lance.fragment import write_fragments
 
         written = write_fragments(rows, str(folder / TABLE), schema=rows.schema, mode="create")
-        return [fragment.to_json() for fragment in written]
+        found = [fragment.to_json() for fragment in written]
+        for file in files_of(folder, found):
+            check_ends(file.parent, [file.name])
+        return found
     import pyarrow as pa
 
     folder.mkdir(parents=True, exist_ok=True)
