@@ -23,7 +23,7 @@ __all__ = ['WIDTH', 'HEIGHT', 'OTHERS', 'MOST_DRAWN', 'place_films', 'on_map', '
            'map_file', 'tag_of', 'keep_drawing', 'kept_drawing']
 
 # %% ../../nbs/workings/06_drawing.ipynb #drawing-places-code
-_LANDMARKS = 3000
+_LANDMARKS = 1000
 _NEAREST = 5
 _FEW = 8
 
@@ -101,7 +101,7 @@ def _draw_landmarks(vectors: np.ndarray, random_state: int) -> np.ndarray:
     perplexity = min(30, max(2, (len(vectors) - 1) // 3))
     # One thread: several get in one another's way on a busy machine, and the sums would differ.
     with threadpool_limits(1):
-        tsne = TSNE(perplexity=perplexity, init="pca", max_iter=500, random_state=random_state)
+        tsne = TSNE(perplexity=perplexity, init="pca", max_iter=300, random_state=random_state)
         return tsne.fit_transform(vectors)
 
 # %% ../../nbs/workings/06_drawing.ipynb #drawing-picture-code
