@@ -28,6 +28,7 @@ from movrec.workings.catalogues import (
     layout_table,
 )
 from .workings.doctor import doctor_app
+from .workings.lab import lab_app
 from movrec.workings.terminal import (
     check_question,
     close_stdout,
@@ -431,6 +432,7 @@ def _download(to: typed.DownloadFolder = None) -> None:
 
 
 app.add_typer(doctor_app)  # doctor
+app.add_typer(lab_app)  # lab
 app.add_typer(versions_app)  # delete, update, history, tag, restore, diff, optimize
 
 # %% ../nbs/09_cli.ipynb #607551ac
