@@ -16,6 +16,7 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from types import SimpleNamespace
 
+import browser_helpers as helpers
 import pytest
 from browser_helpers import server
 
@@ -23,6 +24,7 @@ from movrec.workings.core import ParameterError
 from movrec.workings.gate import COOKIE, Gate, is_loopback, name_in
 from movrec.workings.places import clear_leftovers
 from movrec.workings.serve import check_page, page_address, serve, write_settings
+from movrec.workings.shell import MOST_UPLOADED, shell_html
 
 START = [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())"]
 TOKEN = "a-word-to-know"
@@ -367,3 +369,37 @@ def test_a_page_leaves_nothing_behind_whatever_ends_it(small_model, tmp_path, nu
         assert wait_until(lambda: not any(map(is_running, everybody)), 30)
         assert wait_until(lambda: not any(aside.iterdir()), 10)
         assert address in log.read_text()
+
+
+# ---- what the browser itself is told ---------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(helpers.find_chromium() is None, reason="this test needs Chromium")
+def test_a_file_that_is_too_large_is_refused_where_it_is_chosen(tmp_path):
+    pytest.importorskip("playwright.sync_api")
+    small, large = tmp_path / "small.csv", tmp_path / "large.csv"
+    small.write_text("Name,Year\n")
+    with large.open("wb") as file:
+        file.truncate(MOST_UPLOADED + 1)
+    with helpers.chromium() as browser:
+        page = browser.new_page()
+        page.set_content(shell_html())
+        said = []
+        page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.accept()))
+        page.evaluate(
+            """() => {  // as the button of ipywidgets does: a field that is nowhere in the page
+                window.taken = [];
+                window.field = document.createElement("input");
+                window.field.type = "file";
+                window.field.addEventListener(
+                    "change", () => window.taken.push(window.field.files.length));
+            }"""
+        )
+        for file in (large, small):
+            with page.expect_file_chooser() as chooser:
+                page.evaluate("window.field.click()")
+            chooser.value.set_files(str(file))
+        page.wait_for_function("window.taken.length > 0")
+        assert page.evaluate("window.taken") == [1]
+        assert said == ["large.csv has more than 50 MB: choose a smaller file."]
