@@ -326,12 +326,9 @@ def _files_of_table(folder: Path, version: int) -> dict[str, Any]:
     """Return the checksums of all that a version of the table is made of, if it was written to its end."""
     names = sorted(table_version(folder / TABLE, version).names)
     check_ends(folder / TABLE, names)
+    files = {f"{TABLE}/{name}": folder / TABLE / name for name in names}
     return {
-        f"{TABLE}/{name}": {
-            "bytes": (folder / TABLE / name).stat().st_size,
-            "sha256": sha256(folder / TABLE / name),
-        }
-        for name in names
+        name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for name, file in files.items()
     }
 
 

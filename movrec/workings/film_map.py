@@ -262,7 +262,7 @@ class NearbyList(widgets.VBox):
     >>> nearby = NearbyList()
     >>> nearby.show(films.iloc[0], films.iloc[1:4])
     >>> nearby.buttons[2].click()
-    >>> nearby.chosen == films["id"][3]
+    >>> bool(nearby.chosen == films["id"][3])
     True
     """
 

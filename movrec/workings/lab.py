@@ -17,9 +17,6 @@ from pathlib import Path
 import typer
 
 from . import options as typed
-from .core import MovrecError
-from .places import write_file
-from .processes import run_server
 from .terminal import print_path, say
 
 # %% ../../nbs/workings/09_lab.ipynb #c1ab0002
@@ -48,6 +45,8 @@ def lesson_files() -> dict[str, bytes]:
     package = Path(str(resources.files("movrec")))
     homes = [home for home in (package / "lessons", package.parent) if (home / "nbs").is_dir()]
     if not homes:
+        from movrec.workings.core import MovrecError
+
         raise MovrecError("This installation lacks movrec's notebooks: install movrec again.")
     notebooks = homes[0] / "nbs"
     files = {}
@@ -84,6 +83,8 @@ def copy_lessons(files: Mapping[str, bytes], folder: Path, force: bool = False) 
     ...     copy_lessons({"01_ingest.ipynb": b"{}"}, Path(folder))
     []
     """
+    from movrec.workings.places import write_file  # pandas comes with it, and no help needs it
+
     left = []
     for name, content in files.items():
         target = folder / name
@@ -120,6 +121,8 @@ def check_jupyterlab() -> None:
     >>> check_jupyterlab()  # doctest: +SKIP
     """
     if importlib.util.find_spec("jupyterlab") is None:
+        from movrec.workings.core import MovrecError
+
         raise MovrecError(
             'JupyterLab is not installed: pip install "movrec[lab]", or take the notebooks alone '
             "with --copy-only."
@@ -181,6 +184,8 @@ def run_jupyterlab(folder: Path, page: str, port: int | None, open_browser: bool
     >>> run_jupyterlab(Path("mine"), "01_ingest.ipynb", None, True)  # doctest: +SKIP
     0
     """
+    from movrec.workings.processes import run_server
+
     return run_server(lab_command(folder, page, port, open_browser), patience=10)
 
 # %% ../../nbs/workings/09_lab.ipynb #lab-command-code

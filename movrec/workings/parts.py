@@ -20,6 +20,7 @@ from ..space import JoinedSpace, Reading, TextModel, word_fields
 from movrec.workings.core import (
     CatalogueError,
     ModelError,
+    MovrecError,
     ParameterError,
     QueryError,
     first_line,
@@ -149,6 +150,8 @@ class Opened:
         except Exception as error:  # files that have gone in the middle of a question
             self._seen = None
             self.still_there()
+            if isinstance(error, MovrecError):
+                raise
             if "LanceError" in str(error) or isinstance(error, OSError):
                 raise ModelError(
                     f"The film table of the model in {self.path} cannot be read ({first_line(error)}): "
