@@ -363,3 +363,16 @@ def test_the_table_and_the_picture_of_growth_take_what_is_there(tmp_path):
         scale.draw(result, tmp_path / "growth.svg")
         assert (tmp_path / "growth.svg").stat().st_size > 5000
         assert scale.processor_seconds() > 0
+
+
+def test_what_was_kept_for_who_goes_on_and_cannot_be_removed_fails_the_build(tmp_path, monkeypatch):
+    # Left in the model, it would be a stranger there, and no build would replace the model any more.
+    kept = stages.WrittenStages(tmp_path, "a checksum")
+    (tmp_path / stages.ARRAYS / "embedder").mkdir(parents=True)
+
+    def refused(path, *_, **__):
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(stages.shutil, "rmtree", refused)
+    with pytest.raises(OSError, match="Input/output error"):
+        kept.finish()

@@ -171,7 +171,8 @@ class WrittenStages(Stages):
     def finish(self) -> None:
         """Remove the log, and the arrays that were kept for who goes on: all is done."""
         (self._folder / LOG).unlink(missing_ok=True)
-        shutil.rmtree(self._folder / ARRAYS, ignore_errors=True)
+        if (self._folder / ARRAYS).is_dir():
+            shutil.rmtree(self._folder / ARRAYS)  # what stayed would be a stranger in the model
 
     def _forget_from(self, name: str) -> None:
         """What comes after a stage that is done anew has to be done anew as well."""
