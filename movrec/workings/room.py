@@ -11,6 +11,7 @@ import gzip
 import importlib
 import os
 import re
+import signal
 import tempfile
 import threading
 import time
@@ -367,6 +368,7 @@ def serve_room(
         if open_browser:
             address = page_address(host, port, token)
             threading.Thread(target=_open, args=(server, address), daemon=True).start()
+        _end_at_hangup(server)
         server.run()
         return 0 if server.started else 1
     return 0
@@ -385,6 +387,14 @@ _UVICORN: dict[str, Any] = {
     "ws_ping_interval": 10.0,
     "ws_ping_timeout": 15.0,
 }
+
+
+def _end_at_hangup(server: Any) -> None:
+    """Let a terminal that closes end the server as `kill` does: uvicorn would catch a KeyboardInterrupt
+    that comes while it answers, and go on."""
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is signal.default_int_handler:
+        signal.signal(hangup, server.handle_exit)
 
 
 def _open(server: Any, address: str) -> None:
