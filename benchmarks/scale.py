@@ -7,8 +7,8 @@
     python benchmarks/scale.py --markdown                   its table
 
 The films are made from the sentences of a catalogue, that of `MOVREC_REAL_DATA` or `../shared/data`, or
-the bundled sample: the title, the year, the genres and some sentences of one film, and more sentences of
-others of its genres. They are as long as films are, and have as many words; what they tell is nonsense,
+the bundled sample: the title, the year, the genres and a sentence of one film, and as many more as it has
+of others of its genre. They are as long as films are, and have as many words; what they tell is nonsense,
 so nothing here says how good a recommendation is. Each size is built and asked in a process of its own.
 The result is written when a size is done; a size that is in it already is measured again.
 """
@@ -61,17 +61,18 @@ def synthetic_films(n_films: int, seed: int = 0) -> pd.DataFrame:
     first_genre = np.array([genres[0] for genres in source["genres"]])
     of_genre = {genre: np.flatnonzero(first_genre == genre) for genre in np.unique(first_genre)}
     words = [title.split() for title in source["title"]]
-    random = np.random.default_rng(seed)
-    rows = random.integers(0, len(source), n_films)
-    draws = random.integers(0, 2**31, (n_films, 6))
+    most = 12  # sentences of a film
+    draws = np.random.default_rng(seed).integers(0, 2**31, (n_films, 3 + 2 * most))
+    rows = draws[:, 0] % len(source)
     titles, overviews = [], []
     for row, draw in zip(rows.tolist(), draws.tolist()):
-        among = of_genre[first_genre[row]]
-        others = [sentences[among[number % len(among)]] for number in draw[:3]]
-        own = sentences[row]
-        parts = [own[draw[3] % len(own)], *(other[draw[4] % len(other)] for other in others)]
+        among, own = of_genre[first_genre[row]], sentences[row]
+        parts = [own[draw[1] % len(own)]]
+        for film, sentence in zip(draw[3:][: len(own) - 1], draw[3 + most :]):
+            other = sentences[among[film % len(among)]]
+            parts.append(other[sentence % len(other)])
         overviews.append(" ".join(part.strip() for part in parts))
-        end = words[draw[5] % len(words)]
+        end = words[draw[2] % len(words)]
         titles.append(" ".join([*words[row][:2], *end[-2:]]))
     films = source.iloc[rows].reset_index(drop=True)
     return films.assign(id=np.arange(1, n_films + 1), title=titles, overview=overviews)
