@@ -671,6 +671,7 @@ class TextModel(TextParts):
         labelled: Sequence[int] | None = None,
         *,
         rows: np.ndarray | None = None,
+        embedded: np.ndarray | None = None,
         stages: Stages | None = None,
     ) -> list[np.ndarray]:
         """Train on the films of a catalogue.
@@ -680,31 +681,31 @@ class TextModel(TextParts):
         films : DataFrame, n rows
             A film table.
         labelled : sequence of int, optional
-            The rows whose genres may be looked at; of the others the texts alone are read. Default
-            all. (So that a measurement can hide the genres of some films.)
+            The rows whose genres may be looked at, so that a measurement can hide some. Default all.
         rows : ndarray of int, length m, optional
-            The rows, in ascending order, whose texts are learned from; default all. Of the others
-            words, genres, titles and years are counted.
+            The rows, ascending, whose texts are learned from; default all. Of the others words,
+            genres, titles and years are counted.
+        embedded : ndarray of int, optional
+            Which of these m the embedder learns from, ascending; default all. The others it reads.
         stages : Stages, optional
             What runs the stages, and may keep what they have learned; default: it is run.
 
         Returns
         -------
         list of ndarray, each of shape (m, d)
-            The vectors of the texts as they were trained, for `read` and for the joined space.
+            The vectors of the texts, as trained or read, for `read` and for the joined space.
         """
-        stages = stages or Stages()
+        learn = partial(self._learn, stages := stages or Stages())
         some = films if rows is None else films.iloc[rows]
         texts = film_texts(some, self.text_fields)
-        learn = partial(self._learn, stages)
-        text = {"plot": learn("embedder", lambda: train_blocks(self.embedder, texts))}
+        text = {"plot": learn("embedder", partial(train_blocks, self.embedder, texts, embedded))}
         if self.reader is not None:
             text["reader"] = learn("reader", partial(train_blocks, self.reader, texts))
             self._just_read = (texts, text["reader"])
         shown = films if labelled is None else _with_genres_of(films, np.asarray(labelled))
         learn("space", lambda: self.space.fit(shown, text, rows))
-        fields = word_fields(films, self.text_fields)
-        learn("words", lambda: self.words.fit(film_texts(films, fields)))
+        all_words = film_texts(films, word_fields(films, self.text_fields))
+        learn("words", partial(self.words.fit, all_words))
         learn("terms", lambda: self.terms.fit(texts))
         learn("classifier", lambda: self._fit_classifier(some, texts, text, labelled))
         self.seconds_ = stages.seconds
@@ -717,8 +718,8 @@ class TextModel(TextParts):
         text: dict[str, list[np.ndarray]],
         labelled: Sequence[int] | None,
     ) -> None:
-        rows = np.arange(len(films)) if labelled is None else np.asarray(labelled)
         features = classifier_features(self.space.text_vectors(text), self.terms.transform(texts))
+        rows = slice(None) if labelled is None else np.asarray(labelled)
         self.classifier.fit(features[rows], films["genres"].iloc[rows].tolist())
 
     def text_of(
@@ -766,7 +767,7 @@ class TextModel(TextParts):
             Vectors, probabilities and predicted genres.
         """
         texts = film_texts(films, self.text_fields)
-        blocks = read_blocks(self.embedder, texts) if blocks is None else list(blocks)
+        blocks = list(read_blocks(self.embedder, texts) if blocks is None else blocks)
         text, words = self.text_of(films, blocks)
         features = classifier_features(text, self.terms.transform(texts))
         probabilities, called = _classify(self.classifier, features, self.space.genres_)

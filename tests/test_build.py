@@ -99,6 +99,29 @@ def test_the_films_that_nothing_was_learned_from_are_inferred(few, tmp_path, sma
     assert recommender.words.n_texts_ == 90
 
 
+@pytest.mark.parametrize("size", [60, 90])
+def test_the_embedder_learns_from_fewer_films_than_the_classifier(few, tmp_path, monkeypatch, size):
+    monkeypatch.setattr(build, "EMBED_SIZE", 30)
+    recommender = Recommender.build(few, tmp_path / "m", train_size=size, **quick())
+    rows, embedded = build.who_learns_from_what(few, size)
+    rows = np.arange(90) if rows is None else rows
+    assert recommender.manifest["train_size"] == len(rows) >= size
+    assert 30 <= len(embedded) < 45 and len(recommender.embedder.document_vectors_) == len(embedded)
+    documents = recommender.store.vectors("document")
+    trained = rows[embedded]
+    assert np.array_equal(documents[trained], recommender.embedder.document_vectors_)
+    others = np.setdiff1d(np.arange(90), trained)
+    texts = (few["title"] + "\n" + few["overview"]).tolist()
+    inferred = recommender.embedder.transform([texts[row] for row in others])
+    assert np.array_equal(documents[others], inferred)
+
+
+def test_from_all_is_from_all(few, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "EMBED_SIZE", 30)
+    recommender = Recommender.build(few, tmp_path / "m", train_size=None, **quick())
+    assert len(recommender.embedder.document_vectors_) == 90
+
+
 @pytest.mark.parametrize("size", [0, 5, 2.5, True, "all"])
 def test_a_silly_size(few, tmp_path, size):
     with pytest.raises(ParameterError, match="train_size"):

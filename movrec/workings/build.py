@@ -55,8 +55,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # %% auto #0
-__all__ = ['TRAIN_SIZE', 'CHUNK', 'TEXT_PART', 'new_manifest', 'check_enough', 'rows_to_learn_from', 'Batch', 'batches_of_films',
-           'rows_of_batch', 'rows_of_films', 'write_films', 'fingerprint', 'write_model']
+__all__ = ['TRAIN_SIZE', 'EMBED_SIZE', 'CHUNK', 'TEXT_PART', 'new_manifest', 'check_enough', 'rows_to_learn_from',
+           'who_learns_from_what', 'Batch', 'batches_of_films', 'rows_of_batch', 'rows_of_films', 'write_films',
+           'fingerprint', 'write_model']
 
 # %% ../../nbs/workings/06_build.ipynb #b3c8ce71
 _PACKAGES = ("gensim", "torch", "lancedb", "numpy")
@@ -110,7 +111,8 @@ def new_manifest(
 
 # %% ../../nbs/workings/06_build.ipynb #build-enough-code
 _LEAST_FILMS = 10
-TRAIN_SIZE = 50_000  # films that the embedder and the classifier learn from at most
+TRAIN_SIZE = 50_000  # films whose texts are learned from at most
+EMBED_SIZE = 20_000  # those of them that the embedder learns from, one after the other
 
 
 def check_enough(films: pd.DataFrame) -> pd.DataFrame:
@@ -168,6 +170,34 @@ def rows_to_learn_from(films: pd.DataFrame, train_size: int | None) -> np.ndarra
             chosen.add(row)
             missing.difference_update(genres)
     return np.array(sorted(chosen))
+
+# %% ../../nbs/workings/06_build.ipynb #build-who
+def who_learns_from_what(
+    films: pd.DataFrame, train_size: int | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the rows whose texts are learned from, and which of these the embedder learns from.
+
+    Parameters
+    ----------
+    films : DataFrame
+        A film table.
+    train_size : int or None
+        As for `rows_to_learn_from`; with None the embedder learns from all as well.
+
+    Returns
+    -------
+    (ndarray of int or None, ndarray of int or None)
+        As `TextModel.fit` takes them: None where it is all of them.
+
+    Examples
+    --------
+    >>> who_learns_from_what(films, 600)
+    (None, None)
+    """
+    rows = rows_to_learn_from(films, train_size)
+    if train_size is None:
+        return rows, None
+    return rows, rows_to_learn_from(films if rows is None else films.iloc[rows], EMBED_SIZE)
 
 # %% ../../nbs/workings/06_build.ipynb #build-rows
 @dataclass(frozen=True, eq=False)
@@ -501,8 +531,8 @@ def write_model(
         stages = WrittenStages(folder, of)
         if stages.done:
             logger.info("%s: gone on with; done already: %s", path, ", ".join(stages.done))
-        rows = rows_to_learn_from(films, train_size)
-        blocks = model.fit(films, rows=rows, stages=stages)
+        rows, embedded = who_learns_from_what(films, train_size)
+        blocks = model.fit(films, rows=rows, embedded=embedded, stages=stages)
         with changes.telling_what_failed(f"The model cannot be written to {path}"):
             store = write_films(films, rows, blocks, folder, model, stages, n_jobs, progress)
             stages.finish()

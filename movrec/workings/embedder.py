@@ -254,8 +254,10 @@ class Embedder(Protocol):
         """Read back what `save` wrote."""
 
 # %% ../../nbs/workings/02_embedder.ipynb #f40f5d3d
-def train_blocks(embedder: Embedder, texts: Sequence[str]) -> list[np.ndarray]:
-    """Fit an embedder and return the vectors of the texts that it learned from.
+def train_blocks(
+    embedder: Embedder, texts: Sequence[str], some: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """Fit an embedder and return the vectors of texts.
 
     Parameters
     ----------
@@ -263,11 +265,14 @@ def train_blocks(embedder: Embedder, texts: Sequence[str]) -> list[np.ndarray]:
         Fitted by this.
     texts : sequence of str, length n
         The texts.
+    some : ndarray of int, optional
+        The rows that it learns from, in ascending order; the others it reads. Default: all of them.
 
     Returns
     -------
     list of ndarray, each of shape (n, d), float32
-        What the embedder's `fit_blocks` returns; one array of `transform` where it has none.
+        What the embedder's `fit_blocks` returns; one array of `transform` where it has none. Of the
+        texts that it did not learn from, what `read_blocks` returns.
 
     Examples
     --------
@@ -277,6 +282,12 @@ def train_blocks(embedder: Embedder, texts: Sequence[str]) -> list[np.ndarray]:
     >>> documents.shape, words.shape
     ((50, 20), (50, 20))
     """
+    if some is not None:
+        trained = train_blocks(embedder, [texts[row] for row in some])
+        others = np.setdiff1d(np.arange(len(texts)), some)
+        read = read_blocks(embedder, [texts[row] for row in others])
+        order = np.argsort(np.concatenate([some, others]))
+        return [np.concatenate(pair)[order] for pair in zip(trained, read)]
     if hasattr(embedder, "fit_blocks"):
         return list(embedder.fit_blocks(texts))
     embedder.fit(texts)

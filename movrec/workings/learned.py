@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..space import TextModel
-from .build import Batch, check_enough, rows_of_batch, rows_to_learn_from
+from .build import Batch, check_enough, rows_of_batch, who_learns_from_what
 from .folders import load_part, save_part
 from .pieces import Piece, films_of_pieces
 from .places import temporary_folder
@@ -199,9 +199,9 @@ def learn(
     films = films_of_pieces(pieces, counted)
     if len(films) < 10:
         check_enough(films)  # says so
-    rows = rows_to_learn_from(films, train_size)
+    rows, embedded = who_learns_from_what(films, train_size)
     stages = WrittenStages(place, of)
-    blocks = model.fit(films, rows=rows, stages=stages)
+    blocks = model.fit(films, rows=rows, embedded=embedded, stages=stages)
     places = np.arange(len(films)) if rows is None else rows
     places = places if counted is None else counted[places]
     Learned(model, places, blocks).save_trained(place)

@@ -257,8 +257,8 @@ TrainSize = Annotated[
     typer.Option(
         "--train-size",
         metavar="N",
-        help="Learn from so many films at most, of each decade and genre their share; 0 for all. "
-        "Default: 50,000.",
+        help="Learn from so many films at most, of each decade and genre their share, Doc2Vec from "
+        "20,000 of these; 0 for all. Default: 50,000.",
     ),
 ]
 Jobs = Annotated[
