@@ -225,7 +225,11 @@ def write_pieces(
 
 # %% ../nbs/08_scale.ipynb #sca-22
 def finish_model(
-    learned: Learned, work: Work, facts: Mapping[str, Any], seconds: dict[str, float]
+    learned: Learned,
+    work: Work,
+    facts: Mapping[str, Any],
+    seconds: dict[str, float],
+    crew: Alone | None = None,
 ) -> None:
     """Index the table, put the parts beside it, and write what the folder says of itself.
 
@@ -239,6 +243,8 @@ def finish_model(
         What the manifest says of the catalogue.
     seconds : dict of str to float
         How long each stage took.
+    crew : Alone or Crew, optional
+        Who makes the index; default: this process.
 
     Examples
     --------
@@ -246,7 +252,8 @@ def finish_model(
     """
     clock, folder, model = Stopwatch(), work.folder, learned.model
     store = FilmStore.open(folder)
-    store.index = create_indexes(store.table, model.words.language_)
+    make = (crew or Alone()).index
+    store.index = create_indexes(store.table, model.words.language_, make)
     clock.lap("index")
     write_titles(folder, store)
     write_vectors(folder, store)
@@ -335,7 +342,7 @@ def build_in_pieces(
         clock.lap("table")
         seconds = {"read": clock.seconds["read"], **learning, "table": clock.seconds["table"]}
         facts = facts_of(reads, sum(piece.films for piece in pieces))
-        finish_model(Learned.load(work.learned), work, facts, seconds)
+        finish_model(Learned.load(work.learned), work, facts, seconds, crew)
     return Recommender.open(path)
 
 # %% ../nbs/08_scale.ipynb #sca-29

@@ -209,10 +209,14 @@ def append_rows(folder: str | os.PathLike[str], batches: Iterable[Any]) -> Any:
     return database.create_table(_TABLE, rows)
 
 
-def create_indexes(table: Any, language: str | None = "english") -> SearchIndex:
+def create_indexes(
+    table: Any,
+    language: str | None = "english",
+    make: Callable[[Any, SearchIndex], None] = index_vectors,
+) -> SearchIndex:
     """Index a table of films, for filters, vectors and words; return how its vectors are searched.
 
-    `language` as for `FilmStore.create`.
+    `language` as for `FilmStore.create`; `make` indexes the vectors.
 
     Examples
     --------
@@ -224,7 +228,7 @@ def create_indexes(table: Any, language: str | None = "english") -> SearchIndex:
     table.create_index("id", config=BTree())
     table.create_index("genres", config=LabelList())
     index = SearchIndex.of_size(table.count_rows(), searched_size(table))
-    index_vectors(table, index)
+    make(table, index)
     known = language in STEMMERS
     in_words: dict[str, Any] = {
         "language": (language or "").capitalize() if known else "English",

@@ -6,8 +6,10 @@ import signal
 import threading
 import time
 
+import lancedb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from movrec import (
@@ -28,6 +30,8 @@ from movrec.scale import (
 from movrec.space import TextModel
 from movrec.workings import cluster as clusters
 from movrec.workings.cluster import Alone, has_ray, told
+from movrec.workings.fragments import commit_rows, write_rows
+from movrec.workings.index import SearchIndex
 from movrec.workings.pieces import PartRead, PartReader, part_files, pieces_of, read_piece
 from movrec.workings.work import Work
 
@@ -298,6 +302,45 @@ def test_two_processes_make_the_model_that_one_makes(two_processes, parts, in_on
     model = on_ray(parts, tmp_path / "model")
     assert_same(model, in_one_go)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@with_ray
+@pytest.mark.slow
+def test_two_processes_make_an_index_that_finds_what_comparing_all_finds(two_processes, tmp_path):
+    random = np.random.default_rng(0)
+    n, size = 70_000, 16  # codes are learned from 65,536 vectors
+    middles = random.normal(size=(500, size))
+    vectors = middles[random.integers(0, 500, n)] + 0.5 * random.normal(size=(n, size))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    def rows(start, stop):
+        flat = pa.array(vectors[start:stop].ravel())
+        columns = {"id": pa.array(range(start, stop)), "year": pa.array([1999] * (stop - start))}
+        return pa.table(columns | {"vector": pa.FixedSizeListArray.from_arrays(flat, size)})
+
+    written = []
+    for start in range(0, n, 20_000):
+        some = rows(start, min(n, start + 20_000))
+        written += write_rows(some, tmp_path, f"from-{start}")
+    commit_rows(tmp_path, written, rows(0, 1).schema)
+    table = lancedb.connect(tmp_path).open_table("films")
+    index = SearchIndex("ivf_pq", partitions=100, sub_vectors=4, films=n)
+    clusters.Crew(two_processes).index(table, index)
+    assert {"vector_idx", "year_idx"} <= {found.name for found in table.list_indices()}
+    stats = table.index_stats("vector_idx")
+    assert (stats.index_type, stats.distance_type) == ("IVF_PQ", "dot")
+    assert (stats.num_indexed_rows, stats.num_unindexed_rows) == (n, 0)
+    found = 0
+    for row in range(0, n, 3_500):
+        best = np.argsort(-(vectors @ vectors[row]))[:10]
+        query = table.search(vectors[row], vector_column_name="vector").distance_type("dot")
+        near = query.nprobes(20).limit(250).to_arrow()["id"].to_pylist()
+        found += len(set(best.tolist()) & set(near))
+    assert found >= 0.95 * 200
+    # What is added later goes into the same index.
+    table.add(rows(0, 100))
+    table.optimize()
+    assert table.index_stats("vector_idx").num_indexed_rows == n + 100
 
 
 @with_ray

@@ -22,6 +22,8 @@ from movrec.workings.core import (
     first_line,
     quoted,
 )
+from .fragments import index_in_parts
+from .index import SearchIndex, index_vectors
 
 # %% auto #0
 __all__ = ['Thing', 'Worker', 'has_ray', 'import_ray', 'causes_of', 'told', 'telling_of_ray', 'cluster', 'Alone', 'Crew']
@@ -283,6 +285,10 @@ class Alone:
         """Let one worker call a function, and return what comes of it."""
         return function(*given)
 
+    def index(self, table: Any, index: SearchIndex) -> None:
+        """Index the vectors of a table."""
+        index_vectors(table, index)
+
     def each(
         self, make: Callable[..., Worker], given: Mapping[str, Any], things: Sequence[Thing]
     ) -> Iterator[Thing]:
@@ -352,6 +358,10 @@ class Crew(Alone):
         machines = [node["Resources"].get("CPU", 0) for node in self.ray.nodes() if node["Alive"]]
         task = self.ray.remote(num_cpus=max(1, int(max(machines, default=1))))(function)
         return self.ray.get(task.remote(*given))
+
+    def index(self, table: Any, index: SearchIndex) -> None:
+        """Index the vectors of a table, the workers side by side where they have codes."""
+        index_in_parts(table, index, self.size)
 
     def each(
         self, make: Callable[..., Worker], given: Mapping[str, Any], things: Sequence[Thing]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..store import append_rows
 from .core import ModelError
+from .index import SearchIndex, index_filters, index_vectors, searched_column
 from .manifest import TABLE
 from .places import whole_file
 from .table_files import check_ends
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # %% auto #0
-__all__ = ['has_lance', 'write_rows', 'files_of', 'commit_rows']
+__all__ = ['has_lance', 'write_rows', 'files_of', 'commit_rows', 'index_in_parts']
 
 # %% ../../nbs/workings/08_fragments.ipynb #frg-04
 def has_lance() -> bool:
@@ -166,3 +167,46 @@ def commit_rows(folder: Path, written: Sequence[dict[str, Any]], schema: pa.Sche
     lance.LanceDataset.commit(
         str(folder / TABLE), lance.LanceOperation.Overwrite(schema, fragments)
     )
+
+# %% ../../nbs/workings/08_fragments.ipynb #frg-index
+def index_in_parts(table: Any, index: SearchIndex, workers: int) -> None:
+    """Index the vectors of a table as `index_vectors` does, by several processes of a Ray cluster.
+
+    Parameters
+    ----------
+    table : lancedb.table.Table
+        Of films; every process has to reach it.
+    index : SearchIndex
+        How its vectors are to be searched. What has no codes is indexed by this process.
+    workers : int
+        How many processes.
+
+    References
+    ----------
+    `lance_ray.create_index`.
+
+    Examples
+    --------
+    >>> from movrec.store import FilmStore
+    >>> store = FilmStore.create(".", films.head(9), np.eye(9), np.eye(9))
+    >>> index_in_parts(store.table, SearchIndex(), workers=2)
+    """
+    if index.kind != "ivf_pq":
+        index_vectors(table, index)
+        return
+    _quiet()
+    import lance_ray
+
+    column = searched_column(table)
+    lance_ray.create_index(
+        table.uri,
+        column,
+        "IVF_PQ",
+        name=f"{column}_idx",
+        metric="dot",
+        num_partitions=index.partitions,
+        num_sub_vectors=index.sub_vectors,
+        num_workers=workers,
+    )
+    table.checkout_latest()
+    index_filters(table)
