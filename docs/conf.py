@@ -75,6 +75,7 @@ html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
 html_css_files = ["site.css"]
 html_js_files = ["offline.js"]
+html_search_scorer = str(ROOT / "docs" / "search_scorer.js")
 html_show_sphinx = False
 html_use_index = html_domain_indices = False  # the reference and the search say where things are
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is

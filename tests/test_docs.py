@@ -519,6 +519,22 @@ def test_search_finds_from_disk(site, opened):
     page.locator("article h1").first.wait_for()
 
 
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("own data", "docs/own_catalogue.html"),
+        ("your own data", "docs/own_catalogue.html"),
+        ("glossary", "docs/glossary.html"),
+        ("film_html", "api/workings.cards.html"),
+    ],
+)
+def test_search_shows_first_what_is_named(site, opened, words, page):
+    search = opened((site / "search.html").as_uri() + f"?q={words.replace(' ', '+')}")
+    first = search.locator("#search-results li a").first
+    first.wait_for(timeout=20_000)
+    assert first.get_attribute("href").split("?")[0].split("#")[0].endswith(page)
+
+
 def test_an_answer_unfolds(site, opened):
     page = opened((site / "nbs" / "01_ingest.html").as_uri(), viewport=SCREENS["narrow"])
     answer = page.locator("details:not(.hide)").last

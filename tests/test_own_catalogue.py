@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
@@ -116,12 +117,28 @@ def test_a_catalogue_is_built_as_it_is(shell, layout):
     films, out, err = shell(command)
     assert err == "" and f"Read {layout}: 16 rows, 16 films." in out
     assert films.attrs["ingest_report"].layout == FIVE[layout]
+    assert (films.attrs["ingest_report"].ids_of == "TMDB") == layout.startswith("tmdb")
     assert films["title"].tolist() == [film["title"] for film in FILMS]
     assert films["overview"].tolist() == [film["overview"] for film in FILMS]
     assert films["year"].tolist() == [int(film["year"]) for film in FILMS]
     names = [[name.casefold() for name in genres] for genres in films["genres"]]
     assert names == [film["genres"].casefold().split("|") for film in FILMS]
     assert films["id"].is_unique and films.attrs["ingest_report"].unreadable.empty
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "whose"),
+    [
+        ("tmdb_id", [11, 12], "TMDB"),
+        ("id", [11, 12], ""),
+        ("tmdb_id", ["tt0000011", "tt0000012"], ""),
+    ],
+)
+def test_whose_numbers_the_ids_are(tmp_path, column, cells, whose):
+    table = pd.DataFrame({"title": ["A", "B"], "plot": ["A thief.", "A cop."], "genre": "Crime"})
+    table.assign(**{column: cells}).to_csv(tmp_path / "films.csv", index=False)
+    films = read_movies(tmp_path / "films.csv", progress=False)
+    assert films.attrs["ingest_report"].ids_of == whose
 
 
 def test_what_is_said_of_the_five(shell):

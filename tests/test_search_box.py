@@ -176,6 +176,28 @@ def test_links_are_built_of_ids_alone():
         assert link_html(pd.Series({"title": "X", "tmdb_id": wrong})) == ""
 
 
+def test_each_card_has_a_link_where_the_numbers_are_those_of_tmdb(small_recommender, tmp_path):
+    box = SearchBox(small_recommender)
+    lacks = small_recommender.films["imdb_id"].isna()
+    box.ask(int(small_recommender.films["id"][lacks].iloc[0]))
+    cards = [card for card in box.screen.cards.children if card.film_id is not None]
+    links = [re.findall(r'href="(https://[^"]+)"', card.body.value) for card in cards]
+    for card, (link,) in zip(cards, links, strict=True):
+        without = lacks[small_recommender.films["id"] == card.film_id].item()
+        there = f"https://www.themoviedb.org/movie/{card.film_id}"
+        assert link == there if without else link.startswith("https://www.imdb.com/title/tt")
+    # With films of other numbers, no number is taken for one of TMDB's.
+    shutil.copytree(small_recommender.path, tmp_path / "model")
+    other = Recommender.open(tmp_path / "model")
+    assert other.manifest["ids_of"] == "TMDB"
+    film = {"title": ["Own"], "overview": ["A ship sinks in a storm."], "genres": [["Drama"]]}
+    other.add(pd.DataFrame(film))
+    assert other.manifest["ids_of"] == ""
+    box = SearchBox(other)
+    box.ask(int(small_recommender.films["id"][lacks].iloc[0]))
+    assert "themoviedb" not in html_of(box)
+
+
 def test_posters_only_where_somebody_says_where_they_are(small_recommender):
     box = SearchBox(small_recommender, poster_url="https://posters.example/{imdb_id}.jpg")
     box.ask("Inception")

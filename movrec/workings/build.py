@@ -105,6 +105,7 @@ def new_manifest(
         "text_fields": list(text_fields),
         "rows_read": report.rows_read if report is not None else None,
         "sources": source_facts(films),
+        "ids_of": report.ids_of if report is not None else "",
         "seconds": seconds,
         "build": uuid.uuid4().hex,
     }

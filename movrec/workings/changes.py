@@ -375,6 +375,13 @@ def _read_batches(
         yield rows, reading, model.space.transform(part, reading.text, reading.probabilities)
 
 
+def _ids_of(model: Changeable, films: pd.DataFrame) -> str:
+    """Return whose numbers the ids are with these films: a link to a wrong film is worse than none."""
+    report = films.attrs.get("ingest_report")
+    before: str = model.manifest.get("ids_of", "")
+    return before if report is not None and report.ids_of == before else ""
+
+
 def add_films(model: Changeable, films: pd.DataFrame) -> int:
     """Embed and store new films without training again; see `FilmModel.add`.
 
@@ -399,7 +406,8 @@ def add_films(model: Changeable, films: pd.DataFrame) -> int:
             coarse = model.space.condense(joined)
             store.add(part, reading.blocks[0], joined, reading.words, coarse)
         added = (model.manifest.get("added") or 0) + len(ready)
-        return _commit(model, store, "added", len(ready), table_facts(store) | {"added": added})
+        facts = table_facts(store) | {"added": added, "ids_of": _ids_of(model, checked)}
+        return _commit(model, store, "added", len(ready), facts)
 
     change(model, "adding films", "The films cannot be added to", append)
     return len(checked)

@@ -301,6 +301,7 @@ _SCHEMA = {
     "sources": _are_sources,
     "history": is_history,
     "index": _is_index,
+    "ids_of": _is_plain,
 }
 
 
@@ -310,6 +311,7 @@ _OPTIONAL: dict[str, Any] = {
     "sources": [],
     "history": [],
     "index": None,
+    "ids_of": "",
 }
 
 

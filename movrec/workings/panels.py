@@ -161,7 +161,7 @@ def answer_in_words(catalogue: Catalogue, answer: Answer) -> str:
     return f"{len(answer.films)} {films} like {name}{filters}{counts if weights else ''}"
 
 
-_FURTHER = ("runtime", "imdb_id", "tmdb_id")  # of a film, which a card shows where they are known
+_FURTHER = ("runtime", "imdb_id")  # of a film, which a card shows where they are known
 _LEGEND = (
     '<details class="movrec-legend"><summary>What the bars and the stars mean</summary><p>The bar of a '
     "film says how near it comes to what you asked: a full one would be the same film. Each piece is "
@@ -227,7 +227,10 @@ class Screen(widgets.VBox):
         self.welcome.layout.display = "none"
         known = [name for name in _FURTHER if name in self._recommender.films]
         more = self._recommender.films_of(films["id"].tolist(), known) if known else films
-        self.cards.show(films.assign(**{name: more[name].to_list() for name in known}), reasons)
+        shown = films.assign(**{name: more[name].to_list() for name in known})
+        if self._recommender.manifest.get("ids_of") == "TMDB":
+            shown["tmdb_id"] = shown["id"]
+        self.cards.show(shown, reasons)
         self.legend.value = _LEGEND if len(films) else ""
         self.map.mark(films.head(0) if asked is None else asked, films)
 

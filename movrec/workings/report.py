@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from .cells import UNREADABLE
+from .columns import squeeze
 from .core import UNDECODABLE, CatalogueError, shorten
 from .genre_cells import TMDB_GENRES
 from .layouts import KAGGLE, Layout
@@ -216,6 +217,9 @@ class IngestReport(dict[str, Any]):
         Which known layout the file has, see `movrec layouts`; "" for none of them.
     columns : dict of str to str
         Column of the film table -> column of the file that it was read from.
+    ids_of : str
+        Whose numbers the ids are: ``"TMDB"`` by the file's kind or the column's name, "" where that
+        is not known.
     notices : list of str
         What else a reader should know: an encoding that was guessed, ids that are no numbers, years
         that stood in the titles.
@@ -256,6 +260,10 @@ class IngestReport(dict[str, Any]):
     @property
     def columns(self) -> dict[str, str]:
         return self.get("columns", {})
+
+    @property
+    def ids_of(self) -> str:
+        return self.get("ids_of", "")
 
     @property
     def notices(self) -> list[str]:
@@ -307,6 +315,14 @@ def _headline(report: IngestReport) -> str:
     )
 
 # %% ../../nbs/workings/01_report.ipynb #c48b843a
+def _whose_ids(layout: str, column: str | None, table: pd.DataFrame) -> str:
+    """Return whose numbers the ids are; "" where that is not known, or where they are no numbers there."""
+    name = squeeze(column or "")
+    is_theirs = layout == "kaggle" or layout.startswith("tmdb")
+    known = name in ("tmdbid", "tmdb") or (is_theirs and name in ("id", "movieid"))
+    return "TMDB" if known and "source_id" not in table else ""
+
+
 def make_report(
     source: str,
     cells: pd.DataFrame,
@@ -359,6 +375,7 @@ def make_report(
         rare_genres=_find_rare_genres(usable),
         unreadable=_find_unreadable(cells, usable, layout),
         layout=layout.name,
+        ids_of=_whose_ids(layout.name, layout.name_of("id", cells.columns), table),
         columns={
             column: str(name)
             for column in layout.columns
