@@ -63,7 +63,7 @@ def every_state(browser, model: Path, folder: Path, looks=LOOKS) -> None:
     with helpers.voila_page(model, folder / "voila.log", cwd=folder) as address:
         for look, given in looks.items():
             page = browser.new_page(**given)
-            page.set_default_timeout(90_000)
+            page.set_default_timeout(180_000)  # on a busy machine too
             shoot_states(page, address, lambda name, look=look: folder / f"{look}-{name}.png")
             page.close()
 

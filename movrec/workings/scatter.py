@@ -62,6 +62,10 @@ def pushed_apart(spots: np.ndarray, apart: float, limits: tuple[float, float]) -
 # %% ../../nbs/workings/10_scatter.ipynb #scatter-figure-code
 MOST_POINTS = 4000  # films with a name to point at
 _APART = 25
+_KEY = 28  # points for a key of one line; plotly makes room for more of them
+# Marks are kept apart for a figure that is as high as ever and narrower than on a wide screen: on a phone they
+# would lie on each other.
+_SIZE = (480, HEIGHT)
 
 
 PLAIN_MAP = "MOVREC_PLAIN_MAP"  # a variable of the environment, set where a page loads no figure
@@ -91,8 +95,8 @@ def _layout(drawing: Drawing, has_all: bool) -> dict[str, Any]:
     clear = "rgba(0,0,0,0)"
     edge_x, edge_y = 22 / (WIDTH - 44), 22 / (HEIGHT - 44)  # as on the picture
     return {
-        "height": HEIGHT + 60, "autosize": True, "paper_bgcolor": clear, "plot_bgcolor": clear,
-        "margin": {"l": 0, "r": 0, "t": 0, "b": 60}, "hovermode": "closest", "dragmode": "zoom",
+        "height": HEIGHT + _KEY, "autosize": True, "paper_bgcolor": clear, "plot_bgcolor": clear,
+        "margin": {"l": 0, "r": 0, "t": 0, "b": _KEY}, "hovermode": "closest", "dragmode": "zoom",
         "xaxis": {"visible": False, "range": [-edge_x, 1 + edge_x]},
         "yaxis": {"visible": False, "range": [1 + edge_y, -edge_y]},
         "legend": {"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemsizing": "constant"},
@@ -199,10 +203,9 @@ class MapFigure:
     def mark(self, asked: Sequence[int], found: Sequence[int]) -> None:
         """Mark films by their rows: those that were asked for, and the recommendations in order."""
         lines, ranks, stars = self.widget.data[-3:]
-        size = np.array([WIDTH, HEIGHT])
         rows = [*asked, *found]
         true = self._places[rows] if rows else np.empty((0, 2))
-        spots = pushed_apart(true * size, _APART, (WIDTH, HEIGHT)) / size
+        spots = pushed_apart(true * _SIZE, _APART, _SIZE) / _SIZE
         with self.widget.batch_update():
             for trace, chosen, part in (
                 (ranks, found, spots[len(asked) :]),
