@@ -246,13 +246,12 @@ def console_errors(page):
     errors = []
     # The fonts that Voilà would fetch from elsewhere are refused by the page, on purpose.
     harmless = re.compile(r"favicon|ResizeObserver|404 \(Not Found\)|fontawesome-free")
+
+    def note(message):
+        told = f"{message.text} {message.location.get('url', '')}"
+        if message.type == "error" and not harmless.search(told):
+            errors.append(told)
+
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "console",
-        lambda message: (
-            errors.append(message.text)
-            if message.type == "error" and not harmless.search(message.text)
-            else None
-        ),
-    )
+    page.on("console", note)
     return errors
