@@ -358,7 +358,8 @@ def serve_room(
     import uvicorn
 
     with stop_signals(), contextlib.suppress(KeyboardInterrupt), _environment():
-        _ = recommender.text_model  # loaded before somebody waits
+        # What a first answer has to load is there before somebody waits.
+        importlib.import_module("movrec.search_box").get_ready(recommender)
         gate = Gate(host, token, tuple(names))
         room = room_application(lambda address: make_box(recommender, address), gate, most_visitors)
         gc.collect()

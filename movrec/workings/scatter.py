@@ -65,7 +65,7 @@ _APART = 25
 _KEY = 28  # points for a key of one line; plotly makes room for more of them
 # Marks are kept apart for a figure that is as high as ever and narrower than on a wide screen: on a phone they
 # would lie on each other.
-_SIZE = (480, HEIGHT)
+_NARROW = 480
 
 
 PLAIN_MAP = "MOVREC_PLAIN_MAP"  # a variable of the environment, set where a page loads no figure
@@ -203,9 +203,10 @@ class MapFigure:
     def mark(self, asked: Sequence[int], found: Sequence[int]) -> None:
         """Mark films by their rows: those that were asked for, and the recommendations in order."""
         lines, ranks, stars = self.widget.data[-3:]
+        size = _NARROW, HEIGHT
         rows = [*asked, *found]
         true = self._places[rows] if rows else np.empty((0, 2))
-        spots = pushed_apart(true * _SIZE, _APART, _SIZE) / _SIZE
+        spots = pushed_apart(true * size, _APART, size) / size
         with self.widget.batch_update():
             for trace, chosen, part in (
                 (ranks, found, spots[len(asked) :]),

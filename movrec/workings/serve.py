@@ -50,12 +50,16 @@ _VOILA = {
 PAGE_MODEL = "MOVREC_PAGE_MODEL"  # the variable that says to a page which model it opens
 PAGE_LOG = "MOVREC_PAGE_LOG"  # and where it writes what no visitor shall read
 _PAGE = f"""import os
+from threading import Thread
 from IPython.display import display
 from movrec.recommend import Recommender
-from movrec.search_box import SearchBox
+from movrec.search_box import SearchBox, get_ready
 from movrec.workings.cards import page_box
 model, address = os.environ["{PAGE_MODEL}"], os.environ.get("QUERY_STRING", "")
-display(page_box(lambda: SearchBox(Recommender.open(model), address=address)))
+box = page_box(lambda: SearchBox(Recommender.open(model), address=address))
+display(box)
+if isinstance(box, SearchBox):  # what a first answer loads is there when the visitor has read
+    Thread(target=get_ready, args=(box.recommender,), daemon=True).start()
 """
 
 
