@@ -108,6 +108,25 @@ def test_the_word_is_shown_once_and_a_cookie_stands_for_it():
     assert gate.session not in repr(gate)
 
 
+def test_the_question_of_a_link_is_kept_and_the_word_is_not():
+    """Where the word is asked for, and where another site has led somebody here."""
+    gate = Gate("0.0.0.0", TOKEN)
+    question = {
+        "text": ["a ship & a storm; “no”".encode()],
+        "only": [b"Drama", b'"><b>'],
+        "\xff": [b"x"],
+    }
+    request = asked(token=TOKEN.encode())
+    request.arguments.update(question)
+    to = "/?text=a+ship+%26+a+storm%3B+%E2%80%9Cno%E2%80%9D&only=Drama&only=%22%3E%3Cb%3E"
+    welcome = gate.reply(request)
+    assert welcome.to == to and TOKEN not in welcome.html() and "<b>" not in welcome.html()
+    assert f'url={to.replace("&", "&amp;")}"' in welcome.html()
+    led = asked(cookie=welcome.cookie, sec_fetch_site="cross-site")
+    led.arguments = question
+    assert gate.reply(led).go_on == "link" and gate.reply(led).to == to
+
+
 def test_names_are_read_out_of_any_header():
     assert name_in("[::1]:80") == "::1" and name_in("a b") != "localhost" and name_in("[") == ""
     assert is_loopback("127.9.9.9") and not is_loopback("0.0.0.0") and not is_loopback("::")

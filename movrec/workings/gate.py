@@ -12,7 +12,7 @@ import socket
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 # %% auto #0
 __all__ = ['LOOPBACK', 'GUESS_SECONDS', 'MOST_GUESSES', 'HEADERS', 'COOKIE', 'is_loopback', 'name_in', 'Reply', 'Gate']
@@ -82,6 +82,8 @@ class Reply:
         "link" to offer a link to the page, "at once" to go there.
     cookie : str, default ""
         What the browser shall show from now on.
+    to : str, default "/"
+        Where the page is, with the question that it was asked for.
 
     Examples
     --------
@@ -94,11 +96,14 @@ class Reply:
     wait: bool = False
     go_on: str = ""
     cookie: str = ""
+    to: str = "/"
 
     def html(self) -> str:
         """Return the answer as a small page."""
-        head = '<meta http-equiv="refresh" content="0;url=/">' if self.go_on == "at once" else ""
-        link = '<p><a href="/">Open the search box</a></p>' if self.go_on else ""
+        to = escape(self.to)
+        at_once = self.go_on == "at once"
+        head = f'<meta http-equiv="refresh" content="0;url={to}">' if at_once else ""
+        link = f'<p><a href="{to}">Open the search box</a></p>' if self.go_on else ""
         return (
             f'<!doctype html><html lang="en"><head><meta charset="utf-8">{head}<title>movrec</title>'
             f"</head><body><p>{escape(self.sentence)}</p>{link}</body></html>"
@@ -167,7 +172,8 @@ class Gate:
     def _ask(self, request: Any) -> Reply:
         given = [word.decode("utf-8", "replace") for word in request.arguments.get("token", [])]
         if any(_are_equal(word, self.token or "") for word in given):
-            return Reply(200, "Opening the search box.", go_on="at once", cookie=self.session)
+            to = _without_word(request)
+            return Reply(200, "Opening the search box.", go_on="at once", cookie=self.session, to=to)
         sentence = "This page opens with the whole address, which ends in ?token= and a word."
         return Reply(403, sentence, wait=bool(given))
 
@@ -181,8 +187,15 @@ class Gate:
         if wanted != "document" or ahead or not is_page:
             return Reply(403, "The search box is a page of its own.")
         if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-            return Reply(200, "Another page has led you here.", go_on="link")
+            to = _without_word(request)
+            return Reply(200, "Another page has led you here.", go_on="link", to=to)
         return None
+
+
+def _without_word(request: Any) -> str:
+    """Return the page's address with the question in it, and without the word."""
+    said = [pair for pair in request.arguments.items() if pair[0] != "token" and pair[0].isascii()]
+    return f"/?{urlencode(said, doseq=True)}" if said else "/"
 
 
 def _are_equal(given: str, right: str) -> bool:
