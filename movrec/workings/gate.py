@@ -173,7 +173,9 @@ class Gate:
         given = [word.decode("utf-8", "replace") for word in request.arguments.get("token", [])]
         if any(_are_equal(word, self.token or "") for word in given):
             to = _without_word(request)
-            return Reply(200, "Opening the search box.", go_on="at once", cookie=self.session, to=to)
+            return Reply(
+                200, "Opening the search box.", go_on="at once", cookie=self.session, to=to
+            )
         sentence = "This page opens with the whole address, which ends in ?token= and a word."
         return Reply(403, sentence, wait=bool(given))
 
