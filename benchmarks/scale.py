@@ -57,7 +57,9 @@ def synthetic_films(n_films: int, seed: int = 0) -> pd.DataFrame:
     source = read_data(None)[0].drop(
         columns=["imdb_id", "source_id", "other_titles"], errors="ignore"
     )
-    sentences = [re.findall(r"[^.!?]+[.!?]*", text) or [text] for text in source["overview"]]
+    # A sentence has a word of two letters: a lone quotation mark would be no overview.
+    a_sentence = re.compile(r"[^.!?]*\w\w[^.!?]*[.!?]*")
+    sentences = [a_sentence.findall(text) or [text] for text in source["overview"]]
     first_genre = np.array([genres[0] for genres in source["genres"]])
     of_genre = {genre: np.flatnonzero(first_genre == genre) for genre in np.unique(first_genre)}
     words = [title.split() for title in source["title"]]

@@ -17,9 +17,11 @@ import pandas as pd
 import pytest
 from browser_helpers import free_port, server
 from conftest import REPOSITORY
+from packaging.requirements import Requirement
 
 from movrec import __version__, ingest
 from movrec.cli import app, main
+from movrec.workings import doctor
 from movrec.workings.doctor import PURPOSES
 
 START = [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())"]
@@ -915,6 +917,24 @@ def test_the_doctor_says_what_is_there(capsys):
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
     assert all(part["name"] in shown for part in told["parts"])
+
+
+def test_the_doctor_asks_for_what_the_extras_of_a_requirement_need(monkeypatch):
+    needs = {"fsspec": ['aiohttp>=3; extra == "http"', 'ujson; extra == "fast"', "typing"]}
+    there = {"fsspec": "2026.1"}
+
+    def version(name):
+        if name not in there:
+            raise doctor.metadata.PackageNotFoundError(name)
+        return there[name]
+
+    monkeypatch.setattr(doctor.metadata, "version", version)
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: needs.get(name, []))
+    monkeypatch.setattr(doctor, "megabytes", lambda names: 0.0)
+    part = doctor._part("web", [Requirement("fsspec[http]>=2024.3")], set())
+    assert part.missing == ["aiohttp>=3"] and part.state == "missing: aiohttp"
+    there["aiohttp"] = "3.9"
+    assert doctor._part("web", [Requirement("fsspec[http]>=2024.3")], set()).state == "all there"
 
 
 def test_the_doctor_knows_what_every_extra_is_for():

@@ -9,7 +9,8 @@ __all__ = ['TRAINS', 'CORE', 'PURPOSES', 'doctor_app', 'requirements_of', 'all_o
 # %% ../../nbs/workings/09_doctor.ipynb #doct-02
 import importlib.metadata as metadata
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -168,10 +169,21 @@ def examine(package: str = "movrec") -> list[Part]:
     return [_part(name, each, core) for name, each in wanted.items()]
 
 
+def _and_of_extras(requirements: Iterable[Requirement]) -> Iterator[Requirement]:
+    """Yield requirements, and what the extras that they ask for require: `fsspec[http]` needs aiohttp."""
+    for requirement in requirements:
+        yield requirement
+        for extra in requirement.extras:
+            with suppress(metadata.PackageNotFoundError):
+                for each in map(Requirement, metadata.requires(requirement.name) or []):
+                    if _applies(each, extra) and not _applies(each):
+                        yield each
+
+
 def _part(name: str, requirements: list[Requirement], core: set[str]) -> Part:
     versions: dict[str, str] = {}
     missing, unfit = [], []
-    for requirement in requirements:
+    for requirement in _and_of_extras(requirements):
         try:
             versions[requirement.name] = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:

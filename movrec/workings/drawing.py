@@ -105,7 +105,9 @@ def _draw_landmarks(vectors: np.ndarray, random_state: int) -> np.ndarray:
         return tsne.fit_transform(vectors)
 
 # %% ../../nbs/workings/06_drawing.ipynb #drawing-picture-code
-WIDTH, HEIGHT, _EDGE = 780, 520, 22  # points of the picture
+WIDTH: int = 780  # points of the picture
+HEIGHT: int = 520
+_EDGE = 22
 _GENRE_COLORS = ("#2f80c2", "#c77700", "#1a936f", "#c25b8f", "#8a6fd1", "#a8852c")
 
 
