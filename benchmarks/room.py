@@ -29,11 +29,13 @@ from pathlib import Path
 from movrec.cli import main
 
 def count():
-    while "solara.server.kernel_context" not in sys.modules:
+    def contexts():  # the module may be there and not whole yet
+        return getattr(sys.modules.get("solara.server.kernel_context"), "contexts", None)
+
+    while contexts() is None:
         time.sleep(0.2)
-    contexts = sys.modules["solara.server.kernel_context"].contexts
     while True:
-        Path(sys.argv[1]).write_text(str(len(contexts)))
+        Path(sys.argv[1]).write_text(str(len(contexts())))
         time.sleep(0.5)
 
 threading.Thread(target=count, daemon=True).start()
