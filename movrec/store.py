@@ -236,11 +236,8 @@ def create_indexes(
         "remove_stop_words": known,
         "ascii_folding": True,
     }
-    in_pairs: dict[str, Any] = {
-        "base_tokenizer": "ngram",
-        "ngram_min_length": 2,
-        "ngram_max_length": 2,
-    }
+    two: dict[str, Any] = dict.fromkeys(("ngram_min_length", "ngram_max_length"), 2)
+    in_pairs = {"base_tokenizer": "ngram", **two}
     for column in _TEXT_COLUMNS:
         if table.count_rows(f"{column} IS NOT NULL"):
             more = in_pairs if _is_without_blanks(table, column) else {}
