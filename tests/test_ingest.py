@@ -910,3 +910,34 @@ def test_real_rows():
     story = films[films["id"] == 862].iloc[0]
     assert story["genres"] == ["Animation", "Comedy", "Family"]
     assert story["collection"] == "Toy Story Collection"
+
+
+@pytest.mark.parametrize("ids", [["tt0000007", None, "tt0000009", None], [7, None, 9, None]])
+@pytest.mark.parametrize("name", ["imdb_id", "tmdb_id"])
+def test_a_row_without_an_id_among_others_with_one_is_a_film(tmp_path, ids, name):
+    rows = {
+        "title": ["Copper Weather", "Salt Ledger", "Iron Orchard", "Salt Ledger"],
+        "year": [1991, 1992, 1993, 2003],
+        "overview": [f"A plot of many words about the number {n}." for n in "1234"],
+        "genres": ["Drama", "Crime", "Drama", "Crime"],
+    }
+    file = tmp_path / "films.csv"
+    pd.DataFrame(rows | {name: pd.Series(ids, dtype=object)}).to_csv(file, index=False)
+    films = read_movies(file)
+    assert films["title"].tolist() == rows["title"] and films["id"].is_unique
+    first, second, third, fourth = films["id"]
+    assert (first, third) == (7, 9) and min(second, fourth) >= 10**12
+    assert f"2 rows have no {name}: numbered from" in str(films.attrs["ingest_report"])
+    # The same number in another file, where it stands elsewhere.
+    pd.DataFrame(rows | {name: pd.Series(ids, dtype=object)}).iloc[::-1].to_csv(file, index=False)
+    assert read_movies(file)["id"].tolist() == [fourth, 9, second, 7]
+
+
+def test_a_record_without_the_catalogue_s_own_id_is_broken(tmp_path):
+    file = tmp_path / "films.csv"
+    file.write_text(
+        "id,title,overview,genres\n7,Heat,A plot of words.,Crime\n,Alien,Another plot of words.,Horror\n"
+    )
+    films = read_movies(file)
+    assert films["title"].tolist() == ["Heat"]
+    assert "no id" in str(films.attrs["ingest_report"])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -45,6 +46,30 @@ def _numbers_within(texts: Sequence[str | None]) -> list[int | Unreadable | None
     return [None if text is None else numbers.get(text, UNREADABLE) for text in texts]
 
 
+_FIRST_OWN = 10**12  # no catalogue counts so far
+
+
+def _number_the_others(table: pd.DataFrame, name: str | None) -> tuple[pd.DataFrame, str | None]:
+    """Return films of which those without an id have a number of their title and year, and what to say."""
+    years = table["year"] if "year" in table else [None] * len(table)
+    numbers = table["id"].tolist()
+    taken = {number for number in numbers if isinstance(number, int)}
+    n_own = 0
+    for row, (number, title, year) in enumerate(zip(numbers, table["title"], years)):
+        if number is None and isinstance(title, str):
+            # The same one wherever and whenever the film is read: films are added and updated by it.
+            own = _FIRST_OWN + zlib.crc32(f"{title}\n{year}".encode("utf-8", "surrogatepass"))
+            while own in taken:
+                own += 1
+            taken.add(own)
+            numbers[row], n_own = own, n_own + 1
+    if not n_own:
+        return table, None
+    table = table.assign(id=pd.Series(numbers, index=table.index, dtype=object))
+    told = "1 row has" if n_own == 1 else f"{n_own:,} rows have"
+    return table, f"{told} no {name}: numbered from {_FIRST_OWN:,} on"
+
+# %% ../../nbs/workings/01_evidence.ipynb #evidence-number-code
 def number_films(
     cells: pd.DataFrame, table: pd.DataFrame, layout: Layout
 ) -> tuple[pd.DataFrame, str | None, bool]:
@@ -89,7 +114,9 @@ def number_films(
         return table.assign(id=rows), notice, True
     unreadable = sum(value is UNREADABLE for value in table["id"])
     if unreadable <= table["id"].notna().sum() / 2:
-        return table, None, False
+        # In a column that is the film's number and nothing else, a record without one is a broken record.
+        told = (table, None) if name in KAGGLE.columns["id"] else _number_the_others(table, name)
+        return *told, False
     texts = [clean_text(cell) for cell in cells[name]]
     first = next(text for text in texts if text is not None)
     ids = _numbers_within(texts)
@@ -98,18 +125,19 @@ def number_films(
     if ids is None:
         numbers: dict[str, int] = {}
         ids = [
-            None if text is None else numbers.setdefault(text, row)
+            row if text is None else numbers.setdefault(text, row)
             for text, row in zip(texts, rows)
         ]
     table = table.assign(
         id=pd.Series(ids, index=table.index, dtype=object),
         source_id=pd.Series(texts, index=table.index, dtype=object),
     )
-    return (
-        table,
-        f"the ids ({name}) are text such as {shorten(first, 20)!r}: films are numbered {how}, source_id keeps them",
-        by_rows,
+    notice = (
+        f"the ids ({name}) are text such as {shorten(first, 20)!r}: films are numbered {how}, "
+        "source_id keeps them"
     )
+    table, more = _number_the_others(table, name)
+    return table, "; ".join(filter(None, (notice, more))), by_rows
 
 # %% ../../nbs/workings/01_evidence.ipynb #evidence-plots-code
 def fill_overviews(
