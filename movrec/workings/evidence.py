@@ -125,8 +125,7 @@ def number_films(
     if ids is None:
         numbers: dict[str, int] = {}
         ids = [
-            row if text is None else numbers.setdefault(text, row)
-            for text, row in zip(texts, rows)
+            row if text is None else numbers.setdefault(text, row) for text, row in zip(texts, rows)
         ]
     table = table.assign(
         id=pd.Series(ids, index=table.index, dtype=object),
