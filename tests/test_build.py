@@ -388,6 +388,16 @@ def test_the_table_and_the_picture_of_growth_take_what_is_there(tmp_path):
         assert scale.processor_seconds() > 0
 
 
+def test_the_page_on_growth_has_the_table_of_the_last_run():
+    stored = REPOSITORY / "benchmarks" / "scale.json"
+    if not stored.is_file():
+        pytest.skip("the benchmarks are not part of this copy")
+    with loaded(stored.with_suffix(".py")) as scale:
+        table = scale.to_markdown(json.loads(stored.read_text("utf-8")))
+    page = REPOSITORY / "docs" / "many_machines.md"
+    assert table in page.read_text("utf-8")
+
+
 def test_what_was_kept_for_who_goes_on_and_cannot_be_removed_fails_the_build(tmp_path, monkeypatch):
     # Left in the model, it would be a stranger there, and no build would replace the model any more.
     kept = stages.WrittenStages(tmp_path, "a checksum")
