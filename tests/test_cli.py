@@ -13,6 +13,7 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from browser_helpers import free_port, server
@@ -21,7 +22,7 @@ from packaging.requirements import Requirement
 
 from movrec import __version__, ingest
 from movrec.cli import app, main
-from movrec.workings import doctor
+from movrec.workings import doctor, tables
 from movrec.workings.doctor import PURPOSES
 
 START = [sys.executable, "-c", "import sys; from movrec.cli import main; sys.exit(main())"]
@@ -942,3 +943,9 @@ def test_the_doctor_knows_what_every_extra_is_for():
     settings.read(REPOSITORY / "settings.ini", encoding="utf-8")
     extras = {key.removesuffix("_requirements") for key in settings["DEFAULT"] if "_req" in key}
     assert extras <= {*PURPOSES}
+
+
+def test_a_figure_of_the_table_is_shown_as_it_was_given():
+    shown = {np.float32(7.6): "7.6", 373_554_033.0: "373,554,033", 547.4883: "547.4883", 7: "7"}
+    assert {value: tables._figure(float(value)) for value in shown} == shown
+    assert tables._figure(None) == tables._figure(float("nan")) == ""

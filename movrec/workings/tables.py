@@ -41,7 +41,8 @@ def empty_table() -> "Table":
 
 
 def _figure(value: Any) -> str:
-    return "" if value != value or value is None else f"{value:,.10g}"
+    # Four decimals: what lies in the table is half as precise, 7.6 comes back as 7.599999905.
+    return "" if value != value or value is None else f"{round(value, 4):,.10g}"
 
 
 def film_table(films: "pd.DataFrame") -> "Table":
