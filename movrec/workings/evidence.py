@@ -50,7 +50,12 @@ _FIRST_OWN = 10**12  # no catalogue counts so far
 
 
 def _number_the_others(table: pd.DataFrame, name: str | None) -> tuple[pd.DataFrame, str | None]:
-    """Return films of which those without an id have a number of their title and year, and what to say."""
+    """Return films of which those without an id have a number of their title and year, and what to say.
+
+    In a column that is called `id`, a record without one is a broken record, and stays so.
+    """
+    if name in KAGGLE.columns["id"] or "title" not in table:
+        return table, None
     years = table["year"] if "year" in table else [None] * len(table)
     numbers = table["id"].tolist()
     taken = {number for number in numbers if isinstance(number, int)}
@@ -114,9 +119,7 @@ def number_films(
         return table.assign(id=rows), notice, True
     unreadable = sum(value is UNREADABLE for value in table["id"])
     if unreadable <= table["id"].notna().sum() / 2:
-        # In a column that is the film's number and nothing else, a record without one is a broken record.
-        told = (table, None) if name in KAGGLE.columns["id"] else _number_the_others(table, name)
-        return *told, False
+        return *_number_the_others(table, name), False
     texts = [clean_text(cell) for cell in cells[name]]
     first = next(text for text in texts if text is not None)
     ids = _numbers_within(texts)
@@ -125,7 +128,7 @@ def number_films(
     if ids is None:
         numbers: dict[str, int] = {}
         ids = [
-            row if text is None else numbers.setdefault(text, row) for text, row in zip(texts, rows)
+            None if text is None else numbers.setdefault(text, row) for text, row in zip(texts, rows)
         ]
     table = table.assign(
         id=pd.Series(ids, index=table.index, dtype=object),
