@@ -128,7 +128,8 @@ def number_films(
     if ids is None:
         numbers: dict[str, int] = {}
         ids = [
-            None if text is None else numbers.setdefault(text, row) for text, row in zip(texts, rows)
+            None if text is None else numbers.setdefault(text, row)
+            for text, row in zip(texts, rows)
         ]
     table = table.assign(
         id=pd.Series(ids, index=table.index, dtype=object),
