@@ -187,6 +187,7 @@ def index_in_parts(table: Any, index: SearchIndex, workers: int) -> None:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from movrec.store import FilmStore
     >>> store = FilmStore.create(".", films.head(9), np.eye(9), np.eye(9))
     >>> index_in_parts(store.table, SearchIndex(), workers=2)
