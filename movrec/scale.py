@@ -229,7 +229,7 @@ def finish_model(
     work: Work,
     facts: Mapping[str, Any],
     seconds: dict[str, float],
-    crew: Alone | None = None,
+    crew: Alone,
 ) -> None:
     """Index the table, put the parts beside it, and write what the folder says of itself.
 
@@ -243,17 +243,16 @@ def finish_model(
         What the manifest says of the catalogue.
     seconds : dict of str to float
         How long each stage took.
-    crew : Alone or Crew, optional
-        Who makes the index; default: this process.
+    crew : Alone or Crew
+        Who makes the index.
 
     Examples
     --------
-    >>> finish_model(None, Work(Path("model")), {}, {})  # doctest: +SKIP
+    >>> finish_model(None, Work(Path("model")), {}, {}, Alone())  # doctest: +SKIP
     """
     clock, folder, model = Stopwatch(), work.folder, learned.model
     store = FilmStore.open(folder)
-    make = (crew or Alone()).index
-    store.index = create_indexes(store.table, model.words.language_, make)
+    store.index = create_indexes(store.table, model.words.language_, crew.index)
     clock.lap("index")
     write_titles(folder, store)
     write_vectors(folder, store)

@@ -54,7 +54,7 @@ def _number_the_others(table: pd.DataFrame, name: str | None) -> tuple[pd.DataFr
 
     In a column that is called `id`, a record without one is a broken record, and stays so.
     """
-    if name in KAGGLE.columns["id"] or "title" not in table:
+    if name in KAGGLE.columns["id"] or "title" not in table or table["id"].notna().all():
         return table, None
     years = table["year"] if "year" in table else [None] * len(table)
     numbers = table["id"].tolist()

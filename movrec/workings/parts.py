@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..space import JoinedSpace, Reading, TextModel, word_fields
+from ..space import JoinedSpace, Reading, TextModel, word_texts
 from movrec.workings.core import (
     CatalogueError,
     ModelError,
@@ -31,7 +31,7 @@ from .forks import check_not_forked
 from .history import can_be_opened
 from .manifest import MANIFEST, LaterChecks, parse_manifest
 from .places import real_place
-from .text import Plot, film_texts
+from .text import Plot
 from .words import WordWeights
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class Parts(Opened):
 
     def word_texts(self, films: pd.DataFrame) -> list[str]:
         """Return the texts of films whose words are compared."""
-        return film_texts(films, word_fields(films, self.manifest["text_fields"]))
+        return word_texts(films, self.manifest["text_fields"])
 
     @property
     def embedder(self) -> Embedder:
